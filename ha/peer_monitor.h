@@ -1,0 +1,52 @@
+// RPC links from this replica to each other replica: pings every 200 ms, tells at once when one
+// dies, and lends its links to whoever sends to peers (blob replication).
+//
+// Process death (3.4): the link closes, and a reconnect is refused or reaches another incarnation.
+// Anything else (silence, a reset with the port open) proves nothing.
+//
+// Lives on one executor: every method there, every callback there.
+
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/executor.h"
+#include "base/ids.h"
+#include "rpc/frame_transport.h"
+#include "rpc/messages.pb.h"
+#include "rpc/rpc_link.h"
+
+namespace baton {
+
+struct PeerAddress {
+  ReplicaId id;
+  std::string rpc_address;
+};
+
+class PeerMonitor {
+ public:
+  struct Listener {
+    std::function<void(const ReplicaId&, const Incarnation&)> on_dead;
+    std::function<void(const ReplicaId&)> on_link_up;
+  };
+
+  virtual ~PeerMonitor() = default;
+
+  virtual void Start(Listener listener) = 0;
+  virtual void Stop() = 0;
+
+  // The peers to be linked to (not oneself). Links to others are closed.
+  virtual void SetPeers(std::vector<PeerAddress> peers) = 0;
+
+  // Open links, by replica.
+  virtual std::map<ReplicaId, RpcLinkPtr> OpenLinks() const = 0;
+};
+using PeerMonitorPtr = std::shared_ptr<PeerMonitor>;
+
+PeerMonitorPtr NewPeerMonitor(FrameTransportPtr transport, ExecutorPtr executor, pb::Hello self);
+
+}  // namespace baton

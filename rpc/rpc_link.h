@@ -1,0 +1,104 @@
+// One link between two processes: Hello both ways, then Envelopes; requests find their replies by
+// correlation id. Either side may ask.
+//
+// Lives on the executor it was made with: its callbacks come there. Send, Call, Reply, ReplyError
+// and Close may be called from any thread and keep their order; peer() is constant once it is open.
+// Owned by whoever opened or accepted it; it ends with Close, with the connection, or with its last
+// reference.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "base/executor.h"
+#include "rpc/frame_transport.h"
+#include "rpc/messages.pb.h"
+
+namespace baton {
+
+inline constexpr uint32_t kProtocolVersion = 1;
+
+class RpcLink;
+using RpcLinkPtr = std::shared_ptr<RpcLink>;
+
+class RpcLink : public std::enable_shared_from_this<RpcLink> {
+ public:
+  using ReplyCallback = absl::AnyInvocable<void(absl::StatusOr<pb::Envelope>)>;
+  using OpenCallback = absl::AnyInvocable<void(absl::StatusOr<RpcLinkPtr>)>;
+  using MessageHandler = std::function<void(const RpcLinkPtr& link, pb::Envelope message)>;
+  using ClosedHandler = std::function<void(const RpcLinkPtr& link, absl::Status why)>;
+
+  struct Handlers {
+    MessageHandler on_message;  // every Envelope that is not a reply
+    ClosedHandler on_closed;    // once; pending calls have failed with kUnknown before it
+  };
+
+  // Shakes hands over a fresh connection: sends `self`, waits at most `timeout` for the other
+  // Hello. kFailedPrecondition: another cluster or an unknown protocol version.
+  static void Open(FrameConnectionPtr connection, pb::Hello self, ExecutorPtr executor,
+                   Duration timeout, OpenCallback callback);
+
+  // Connects and shakes hands; the errors of FrameTransport::Connect and of Open.
+  static void Connect(FrameTransport& transport, const std::string& address, pb::Hello self,
+                      ExecutorPtr executor, Duration timeout, OpenCallback callback);
+
+  ~RpcLink();
+
+  // Begins to deliver messages; those that came earlier are kept until then.
+  void Start(Handlers handlers);
+
+  // One-way. Silently dropped when the link is closed: its owner hears on_closed.
+  void Send(pb::Envelope message);
+
+  // kUnknown: the link broke after the request was sent; kDeadlineExceeded: no reply in `timeout`;
+  // kUnavailable: the link was closed already, nothing was sent. An Error reply arrives as its
+  // status. At most 10,000 calls may be pending: then kResourceExhausted.
+  void Call(pb::Envelope request, Duration timeout, ReplyCallback callback);
+
+  // Answers `request`. The correlation id is taken from it.
+  void Reply(const pb::Envelope& request, pb::Envelope reply);
+  void ReplyError(const pb::Envelope& request, const absl::Status& error);
+
+  void Close();
+  bool closed() const { return closed_; }
+
+  const pb::Hello& peer() const { return peer_; }
+  std::string peer_address() const { return connection_->peer_address(); }
+
+ private:
+  struct PendingCall {
+    ReplyCallback callback;
+    TimerId timer = kNoTimer;
+  };
+
+  RpcLink(FrameConnectionPtr connection, ExecutorPtr executor);
+
+  void OnFrame(std::string frame);
+  void OnHello(const pb::Envelope& envelope);
+  void OnReply(pb::Envelope envelope);
+  void OnClosed(absl::Status why);
+  void FinishOpen(absl::Status status);
+
+  const FrameConnectionPtr connection_;
+  const ExecutorPtr executor_;
+  pb::Hello self_;
+  pb::Hello peer_;
+  OpenCallback open_callback_;  // null once the handshake is over
+  TimerId open_timer_ = kNoTimer;
+  bool started_ = false;
+  bool closed_ = false;
+  absl::Status close_reason_;
+  Handlers handlers_;
+  std::vector<pb::Envelope> early_;  // came between the handshake and Start
+  uint64_t last_correlation_id_ = 0;
+  std::map<uint64_t, PendingCall> pending_;
+};
+
+}  // namespace baton

@@ -1,0 +1,56 @@
+// Accepts links on a replica's RPC port and takes each message to the service that registered for
+// its kind, on that service's executor.
+
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/executor.h"
+#include "rpc/rpc_link.h"
+
+namespace baton {
+
+// Lives on one executor (that of its links); Start and Stop are called there. Handle is called
+// before Start.
+class RpcServer : public std::enable_shared_from_this<RpcServer> {
+ public:
+  using Kind = pb::Envelope::MessageCase;
+  // Called on the executor of the server. Reply through the link (also later, and only there).
+  using Handler = RpcLink::MessageHandler;
+
+  struct Observers {
+    std::function<void(const RpcLinkPtr&)> on_opened;
+    RpcLink::ClosedHandler on_closed;
+  };
+
+  RpcServer(FrameTransportPtr transport, ExecutorPtr executor, pb::Hello self);
+
+  // A message whose kind nobody handles is answered with kUnimplemented.
+  void Handle(Kind kind, Handler handler);
+  void Observe(Observers observers);
+
+  absl::Status Start(const std::string& address);
+  // Stops listening and closes every link.
+  void Stop();
+
+  // "host:port" with the port really bound; after Start.
+  std::string address() const;
+
+ private:
+  void OnAccept(FrameConnectionPtr connection);
+  void OnMessage(const RpcLinkPtr& link, pb::Envelope message);
+
+  const FrameTransportPtr transport_;
+  const ExecutorPtr executor_;
+  const pb::Hello self_;
+  std::map<Kind, Handler> handlers_;
+  Observers observers_;
+  std::unique_ptr<FrameListener> listener_;
+  std::map<const RpcLink*, RpcLinkPtr> links_;
+};
+
+}  // namespace baton

@@ -1,0 +1,62 @@
+// Immutable bytes named by their SHA-256 (DESIGN section 4).
+//
+// LocalBlobStore is this replica's disk; ReplicatedBlobStore adds the peers: a write is
+// acknowledged when min-copies replicas have synced it, a read falls back to a peer and heals the
+// local copy. Every read verifies the digest.
+//
+// Threading: any thread may call; callbacks may come on any thread: bind them.
+
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "base/executor.h"
+#include "rpc/rpc_link.h"
+#include "rpc/rpc_server.h"
+#include "store/kv_engine.h"
+
+namespace baton {
+
+enum class BlobKind { kJobGraph, kArchivedExecution };
+std::string_view ToString(BlobKind kind);  // the column family
+std::vector<std::string> BlobFamilies();
+
+class BlobStore {
+ public:
+  using PutCallback = absl::AnyInvocable<void(absl::StatusOr<std::string> digest)>;
+  using GetCallback = absl::AnyInvocable<void(absl::StatusOr<std::string> bytes)>;
+
+  virtual ~BlobStore() = default;
+
+  // OK with the digest once it is durable; storing the same bytes again is no error.
+  // kUnavailable: "stored on 1 of 2 required replicas (reachable: …)": nobody refers to it.
+  virtual void Put(BlobKind kind, std::string bytes, PutCallback callback) = 0;
+  // kNotFound: nowhere reachable; kDataLoss: only corrupt copies.
+  virtual void Get(BlobKind kind, std::string digest, GetCallback callback) = 0;
+};
+using BlobStorePtr = std::shared_ptr<BlobStore>;
+
+BlobStorePtr NewLocalBlobStore(KvEnginePtr engine);
+
+struct ReplicationOptions {
+  size_t min_copies = 2;  // this replica's own included
+  Duration push_timeout = std::chrono::seconds(5);
+  Duration pull_timeout = std::chrono::seconds(5);
+};
+
+// `peers` returns the open links to the other replicas and is called on `executor`.
+using PeerLinks = std::function<std::vector<RpcLinkPtr>()>;
+BlobStorePtr NewReplicatedBlobStore(BlobStorePtr local, PeerLinks peers, ExecutorPtr executor,
+                                    ReplicationOptions options);
+
+// Answers PutBlob and GetBlob of the other replicas from this one's disk. Call before server.Start.
+void ServeBlobs(RpcServer& server, BlobStorePtr local);
+
+}  // namespace baton

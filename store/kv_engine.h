@@ -1,0 +1,50 @@
+// A durable map from (column family, key) to bytes: the seam below the BlobStore, and in a later
+// life below journals. RocksDbKvEngine is the real one; FakeKvEngine (tests) loses un-synced
+// writes, fills up, flips bits.
+//
+// Threading: any thread may call; nothing blocks the caller. Callbacks come on a thread of the
+// engine's: bind them.
+//
+// Errors: kResourceExhausted (disk full), kDataLoss (corruption), kInternal (EIO and the rest).
+
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace baton {
+
+struct KvWrite {
+  std::string family;
+  std::string key;
+  std::optional<std::string> value;  // none: delete
+};
+
+class KvEngine {
+ public:
+  using StatusCallback = absl::AnyInvocable<void(absl::Status)>;
+  using GetCallback = absl::AnyInvocable<void(absl::StatusOr<std::optional<std::string>>)>;
+  using KeysCallback = absl::AnyInvocable<void(absl::StatusOr<std::vector<std::string>>)>;
+
+  virtual ~KvEngine() = default;
+
+  // All writes or none; OK means synced to disk. Batches that wait together share one sync.
+  virtual void Write(std::vector<KvWrite> writes, StatusCallback callback) = 0;
+  virtual void Get(std::string family, std::string key, GetCallback callback) = 0;
+  // Every key of a family that starts with `prefix`, sorted.
+  virtual void Keys(std::string family, std::string prefix, KeysCallback callback) = 0;
+};
+using KvEnginePtr = std::shared_ptr<KvEngine>;
+
+// Opens (or makes) a RocksDB database in `directory` with the given column families; blocks. Large
+// values go to RocksDB's blob files.
+absl::StatusOr<KvEnginePtr> OpenRocksDbKvEngine(const std::string& directory,
+                                                const std::vector<std::string>& families);
+
+}  // namespace baton
