@@ -8,10 +8,12 @@
 
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -54,7 +56,9 @@ class RpcLink : public std::enable_shared_from_this<RpcLink> {
   // Begins to deliver messages; those that came earlier are kept until then.
   void Start(Handlers handlers);
 
-  // One-way. Silently dropped when the link is closed: its owner hears on_closed.
+  // One-way. Silently dropped when the link is closed: its owner hears on_closed. A message over
+  // kMaxFrameBytes is dropped with an error in the log (a Call ends with kInvalidArgument, a Reply
+  // becomes an error): one oversized message must not cost the link that all jobs share.
   void Send(pb::Envelope message);
 
   // kUnknown: the link broke after the request was sent; kDeadlineExceeded: no reply in `timeout`;
@@ -78,25 +82,41 @@ class RpcLink : public std::enable_shared_from_this<RpcLink> {
     TimerId timer = kNoTimer;
   };
 
-  RpcLink(FrameConnectionPtr connection, ExecutorPtr executor);
+  RpcLink(FrameConnectionPtr connection, pb::Hello self, ExecutorPtr executor);
 
+  void Shake(Duration timeout, OpenCallback callback);
   void OnFrame(std::string frame);
-  void OnHello(const pb::Envelope& envelope);
-  void OnReply(pb::Envelope envelope);
-  void OnClosed(absl::Status why);
+  void OnFirst(const pb::Envelope& envelope);
+  absl::Status CheckHello(const pb::Envelope& envelope) const;
   void FinishOpen(absl::Status status);
+  void OnMessage(pb::Envelope envelope);
+  void OnReply(pb::Envelope envelope);
+  void OnConnectionClosed(const absl::Status& why);
+  void CloseBecause(absl::Status why);
+
+  // Registers a call; 0 if it was answered with an error instead.
+  uint64_t AddPending(Duration timeout, ReplyCallback& callback);
+  ReplyCallback TakePending(uint64_t correlation_id);
+  std::map<uint64_t, PendingCall> TakeAllPending();
 
   const FrameConnectionPtr connection_;
   const ExecutorPtr executor_;
-  pb::Hello self_;
-  pb::Hello peer_;
+  const pb::Hello self_;
+  pb::Hello peer_;  // constant once it is open
+
+  // On executor_:
   OpenCallback open_callback_;  // null once the handshake is over
   TimerId open_timer_ = kNoTimer;
   bool started_ = false;
-  bool closed_ = false;
-  absl::Status close_reason_;
+  bool told_closed_ = false;
+  absl::Status close_reason_;  // OK: what the connection says
   Handlers handlers_;
   std::vector<pb::Envelope> early_;  // came between the handshake and Start
+
+  std::atomic<bool> closed_ = false;
+
+  std::mutex mutex_;
+  // Guarded by mutex_:
   uint64_t last_correlation_id_ = 0;
   std::map<uint64_t, PendingCall> pending_;
 };

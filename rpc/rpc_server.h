@@ -7,8 +7,9 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/executor.h"
 #include "rpc/rpc_link.h"
 
@@ -31,6 +32,7 @@ class RpcServer : public std::enable_shared_from_this<RpcServer> {
 
   // A message whose kind nobody handles is answered with kUnimplemented.
   void Handle(Kind kind, Handler handler);
+  // Each observer hears every link; before Start.
   void Observe(Observers observers);
 
   absl::Status Start(const std::string& address);
@@ -42,15 +44,18 @@ class RpcServer : public std::enable_shared_from_this<RpcServer> {
 
  private:
   void OnAccept(FrameConnectionPtr connection);
+  void OnOpened(const std::string& peer, absl::StatusOr<RpcLinkPtr> opened);
   void OnMessage(const RpcLinkPtr& link, pb::Envelope message);
+  void OnClosed(const RpcLinkPtr& link, const absl::Status& why);
 
   const FrameTransportPtr transport_;
   const ExecutorPtr executor_;
   const pb::Hello self_;
   std::map<Kind, Handler> handlers_;
-  Observers observers_;
+  std::vector<Observers> observers_;
   std::unique_ptr<FrameListener> listener_;
   std::map<const RpcLink*, RpcLinkPtr> links_;
+  size_t opening_ = 0;  // accepted, not yet shaken hands
 };
 
 }  // namespace baton

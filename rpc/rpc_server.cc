@@ -1,0 +1,81 @@
+#include "rpc/rpc_server.h"
+
+#include <utility>
+
+#include "base/log.h"
+#include "base/status.h"
+
+namespace baton {
+namespace {
+
+constexpr Duration kHandshakeTimeout = std::chrono::seconds(5);
+constexpr size_t kMaxLinks = 20'000;
+
+}  // namespace
+
+RpcServer::RpcServer(FrameTransportPtr transport, ExecutorPtr executor, pb::Hello self)
+    : transport_(std::move(transport)), executor_(std::move(executor)), self_(std::move(self)) {}
+
+void RpcServer::Handle(Kind kind, Handler handler) { handlers_[kind] = std::move(handler); }
+
+void RpcServer::Observe(Observers observers) { observers_.push_back(std::move(observers)); }
+
+absl::Status RpcServer::Start(const std::string& address) {
+  auto listener = transport_->Listen(address, executor_,
+                                     IfAlive(weak_from_this(), std::mem_fn(&RpcServer::OnAccept)));
+  if (!listener.ok()) return listener.status();
+  listener_ = *std::move(listener);
+  return absl::OkStatus();
+}
+
+void RpcServer::Stop() {
+  listener_.reset();
+  const auto links = links_;  // each leaves links_ when it is closed
+  for (const auto& [raw, link] : links) link->Close();
+}
+
+std::string RpcServer::address() const { return listener_ ? listener_->address() : ""; }
+
+void RpcServer::OnAccept(FrameConnectionPtr connection) {
+  if (!listener_ || links_.size() + opening_ >= kMaxLinks) {
+    log::Warning("connection refused peer={} links={}", connection->peer_address(), links_.size());
+    return connection->Close();
+  }
+  ++opening_;
+  const std::string peer = connection->peer_address();
+  RpcLink::Open(std::move(connection), self_, executor_, kHandshakeTimeout,
+                IfAlive(weak_from_this(), [peer](RpcServer& self, absl::StatusOr<RpcLinkPtr> link) {
+                  self.OnOpened(peer, std::move(link));
+                }));
+}
+
+void RpcServer::OnOpened(const std::string& peer, absl::StatusOr<RpcLinkPtr> opened) {
+  --opening_;
+  if (!opened.ok()) {
+    log::Warning("handshake failed peer={} error=\"{}\"", peer, Message(opened.status()));
+    return;
+  }
+  const RpcLinkPtr link = *std::move(opened);
+  if (!listener_) return link->Close();  // stopped meanwhile
+  links_.emplace(link.get(), link);
+  for (const auto& observers : observers_) {
+    if (observers.on_opened) observers.on_opened(link);
+  }
+  link->Start({IfAlive(weak_from_this(), std::mem_fn(&RpcServer::OnMessage)),
+               IfAlive(weak_from_this(), std::mem_fn(&RpcServer::OnClosed))});
+}
+
+void RpcServer::OnMessage(const RpcLinkPtr& link, pb::Envelope message) {
+  auto handler = handlers_.find(message.message_case());
+  if (handler != handlers_.end()) return handler->second(link, std::move(message));
+  link->ReplyError(message, absl::UnimplementedError("this process does not serve that message"));
+}
+
+void RpcServer::OnClosed(const RpcLinkPtr& link, const absl::Status& why) {
+  links_.erase(link.get());
+  for (const auto& observers : observers_) {
+    if (observers.on_closed) observers.on_closed(link, why);
+  }
+}
+
+}  // namespace baton
