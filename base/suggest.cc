@@ -33,9 +33,9 @@ size_t Distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string DidYouMean(std::string_view name, std::span<const std::string_view> known) {
-  if (name.size() > kMaxCompared) return "";
+  if (name.size() < 3 || name.size() > kMaxCompared) return "";
   std::string_view best;
-  size_t best_distance = name.size() / 3 + 1;
+  size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
   for (std::string_view candidate : known) {
     const size_t distance = Distance(name, candidate);
     if (distance >= best_distance) continue;

@@ -9,7 +9,8 @@
 namespace baton {
 
 // `; did you mean "parallelism"?` when one of `known` is close to `name` (Levenshtein distance of
-// at most a third of its length), else "". Names over 64 characters are not compared.
+// at most a third of its length, or 2), else "". Names under 3 or over 64 characters are not
+// compared.
 std::string DidYouMean(std::string_view name, std::span<const std::string_view> known);
 
 // `text` in double quotes, cut after 64 characters, control characters and quotes escaped: what a

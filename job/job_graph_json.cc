@@ -1,6 +1,7 @@
 // What users write (DESIGN section 5.2), read into a JobGraph.
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/container/flat_hash_map.h"
 #include "base/digest.h"
