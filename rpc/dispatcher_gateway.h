@@ -52,6 +52,7 @@ struct JobOverview {
 struct AttemptDetails {
   uint32_t subtask = 0;
   uint32_t attempt = 0;
+  Epoch epoch;  // of the leader that deployed it
   ExecutionState state = ExecutionState::kCreated;
   std::string task_manager_id;  // empty: none
   std::string endpoint;         // host of the TaskManager

@@ -1,0 +1,106 @@
+#include "dispatcher/dispatcher.h"
+
+#include <utility>
+
+#include "base/log.h"
+#include "base/status.h"
+
+namespace baton {
+namespace {
+
+constexpr Duration kRetry = std::chrono::milliseconds(200);
+constexpr size_t kMaxWaiting = 10'000;
+
+}  // namespace
+
+Dispatcher::Dispatcher(Dependencies dependencies)
+    : deps_(std::move(dependencies)),
+      registry_(std::make_shared<JobRegistry>(JobManagerRunner::Dependencies{
+          deps_.executor, deps_.resource_manager, deps_.epoch,
+          deps_.options.default_restart_strategy, deps_.graphs, deps_.results, nullptr})),
+      desk_(std::make_shared<SubmissionDesk>(
+          SubmissionDesk::Dependencies{deps_.executor, deps_.replica, deps_.epoch, registry_,
+                                       deps_.graphs, deps_.results, deps_.options})) {}
+
+void Dispatcher::Start() {
+  Prepare();
+  ListPointers();
+  deps_.results->LoadHistory([](absl::Status status) {
+    if (!status.ok() && !absl::IsAborted(status)) {
+      log::Warning("the history could not be loaded error={}", Message(status));
+    }
+  });
+}
+
+void Dispatcher::Prepare() {
+  deps_.graphs->Prepare(BindTo(
+      deps_.executor, IfAlive(weak_from_this(), [](Dispatcher& self, absl::Status status) {
+        if (status.ok()) {
+          self.prepared_ = true;
+          return self.CheckListed();
+        }
+        if (absl::IsAborted(status)) return;
+        log::Warning("the store is not ready yet error={}", Message(status));
+        self.deps_.executor->PostAfter(
+            kRetry, IfAlive(self.weak_from_this(), [](Dispatcher& self) { self.Prepare(); }));
+      })));
+}
+
+void Dispatcher::ListPointers() {
+  deps_.graphs->List(BindTo(
+      deps_.executor, IfAlive(weak_from_this(), [](Dispatcher& self, auto pointers) {
+        if (pointers.ok()) return self.OnPointers(*std::move(pointers));
+        if (absl::IsAborted(pointers.status())) return;
+        log::Warning("the jobs cannot be listed yet error={}", Message(pointers.status()));
+        self.deps_.executor->PostAfter(
+            kRetry, IfAlive(self.weak_from_this(), [](Dispatcher& self) { self.ListPointers(); }));
+      })));
+}
+
+void Dispatcher::OnPointers(std::vector<RecoveredPointer> pointers) {
+  log::Info("jobs to recover epoch={} jobs={}", deps_.epoch.value, pointers.size());
+  for (RecoveredPointer& recovered : pointers) {
+    const bool readable = recovered.pointer.ok();
+    JobManagerRunner& runner =
+        registry_->Add(recovered.id, readable ? *std::move(recovered.pointer) : pb::JobPointer());
+    if (readable) {
+      runner.Recover();
+    } else {
+      runner.Quarantine(recovered.pointer.status());
+    }
+  }
+  pointers_read_ = true;
+  deps_.resource_manager->OnJobsListed();
+  CheckListed();
+}
+
+void Dispatcher::CheckListed() {
+  if (!prepared_ || !pointers_read_) return;
+  for (Task& task : std::exchange(waiting_, {})) task();
+}
+
+bool Dispatcher::JobIsLive(const JobId& id) const {
+  return !pointers_read_ || registry_->Find(id) != nullptr || desk_->IsPending(id);
+}
+
+void Dispatcher::WhenListed(Task request) {
+  if (prepared_ && pointers_read_) return request();
+  if (waiting_.size() < kMaxWaiting) waiting_.push_back(std::move(request));
+}
+
+void Dispatcher::SubmitJob(SubmitRequest request, Callback<SubmitReply> callback) {
+  desk_->Submit(std::move(request), std::move(callback));
+}
+
+void Dispatcher::CancelJob(JobId job, StatusCallback callback) {
+  if (JobManagerRunner* runner = registry_->Find(job)) return runner->Cancel(std::move(callback));
+  deps_.results->Find(job, [job, callback = std::move(callback)](auto result) mutable {
+    if (!result.ok()) return callback(result.status());
+    if (!result->has_value()) return callback(NotFound("Job {} not found", job.ToString()));
+    const std::string& outcome = (*result)->outcome();
+    if (outcome == ToString(JobStatus::kCanceled)) return callback(absl::OkStatus());
+    callback(FailedPrecondition("job {} has ended already as {}", job.ToString(), outcome));
+  });
+}
+
+}  // namespace baton

@@ -1,0 +1,54 @@
+// Keeps a job's pointer in the store up to date: coalesced, at most one update in flight, at least
+// 50 ms apart unless somebody waits for it (DESIGN section 4).
+//
+// Lives on the executor of the leader process, owned by the job's JobMaster.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "base/executor.h"
+#include "store/records.pb.h"
+
+namespace baton {
+
+class PointerWriter : public std::enable_shared_from_this<PointerWriter> {
+ public:
+  using Commit = std::function<void(pb::JobPointer, absl::AnyInvocable<void(absl::Status)>)>;
+  using Build = std::function<pb::JobPointer()>;
+  using Durable = absl::AnyInvocable<void()>;
+  enum class Urgency { kCoalesce, kNow };
+
+  // `commit` may call back on any thread. `build` returns the pointer as it should be now.
+  PointerWriter(ExecutorPtr executor, Commit commit, Build build);
+
+  // `durable` runs once a pointer that was built after this call is durable. It never runs if the
+  // epoch or the job ends first. Failures are retried for as long as this leader leads.
+  void Write(Urgency urgency, Durable durable);
+
+  // The job's result is about to replace the pointer: nothing more is written.
+  void Stop();
+
+ private:
+  void Schedule(Duration delay);
+  void Start();
+  void OnCommitted(absl::Status status);
+
+  const ExecutorPtr executor_;
+  const Commit commit_;
+  const Build build_;
+  std::vector<Durable> waiting_;     // for the next commit
+  std::vector<Durable> committing_;  // for the one in flight
+  bool dirty_ = false;
+  bool urgent_ = false;
+  bool in_flight_ = false;
+  bool stopped_ = false;
+  TimerId timer_ = kNoTimer;
+  TimePoint last_start_;
+};
+
+}  // namespace baton

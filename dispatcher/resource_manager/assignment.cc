@@ -1,0 +1,186 @@
+// Who gets a slot, and what goes out to the TaskManagers.
+
+#include <utility>
+
+#include "base/fault_point.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "dispatcher/resource_manager/resource_manager.h"
+#include "rpc/attempt_id.h"
+
+namespace baton {
+namespace {
+
+constexpr Duration kDeployTimeout = std::chrono::seconds(10);
+constexpr Duration kCancelTimeout = std::chrono::seconds(10);
+constexpr size_t kMaxTasksPerMessage = 500;
+
+std::vector<ExecutionAttemptId> Ids(const pb::DeployTasks& message) {
+  std::vector<ExecutionAttemptId> ids;
+  for (const auto& task : message.tasks()) ids.push_back(*FromProto(task.id()));
+  return ids;
+}
+
+}  // namespace
+
+// Many things ask for a round in one turn of the executor: one is run.
+void ResourceManager::ScheduleRound() {
+  if (std::exchange(round_scheduled_, true)) return;
+  deps_.executor->Post(IfAlive(weak_from_this(), [](ResourceManager& self) {
+    self.round_scheduled_ = false;
+    self.RunRound();
+  }));
+}
+
+bool ResourceManager::MayRun(const Source& source) const {
+  return source.origin == Origin::kNew || roster_settled();
+}
+
+size_t ResourceManager::CountWaiting(size_t enough) const {
+  size_t waiting = 0;
+  for (const WaitingOrder& order : demand_) {
+    const Source& source = sources_.at(order.id);
+    if (MayRun(source)) waiting += source.source->ready_count();
+    if (waiting >= enough) return enough;
+  }
+  return waiting;
+}
+
+void ResourceManager::RunRound() {
+  std::vector<SessionPtr> workers;
+  std::vector<WorkerSlots> slots;
+  size_t free = 0;
+  const bool wanted = CountWaiting(1) > 0;
+  for (auto& [id, session] : sessions_) {
+    if (!wanted || !session->link || session->free_slots() == 0) continue;
+    // It may hold tasks from now on: that must be durable before the first deployment.
+    if (session->enlistment == TaskManagerSession::Enlistment::kAbsent) Enlist(session);
+    if (session->enlistment != TaskManagerSession::Enlistment::kEnlisted) continue;
+    workers.push_back(session);
+    slots.push_back({session->description.slots(), session->free_slots()});
+    free += session->free_slots();
+  }
+  if (free == 0) return;
+  GiveSlots(workers, deps_.policy->Assign(CountWaiting(free), slots));
+}
+
+void ResourceManager::GiveSlots(const std::vector<SessionPtr>& workers,
+                                const std::vector<size_t>& chosen) {
+  auto next = chosen.begin();
+  auto order = demand_.begin();
+  while (next != chosen.end() && order != demand_.end()) {
+    Source& source = sources_.at(order->id);
+    while (MayRun(source) && next != chosen.end() && source.source->ready_count() > 0) {
+      TaskManagerSession& session = *workers[*next++];
+      pb::TaskDeployment task = source.source->TakeNext({session.id, session.description.host()});
+      const ExecutionAttemptId id = *FromProto(task.id());
+      session.attempts.emplace(id, TaskManagerSession::Attempt{});
+      ++session.active;
+      home_[id] = session.id;
+      session.to_deploy.push_back(std::move(task));
+      ScheduleFlush(session);
+    }
+    order = source.source->ready_count() == 0 ? demand_.erase(order) : std::next(order);
+  }
+}
+
+void ResourceManager::ScheduleFlush(TaskManagerSession& session) {
+  if (!flush_scheduled_.insert(session.id).second) return;
+  deps_.executor->Post(IfAlive(weak_from_this(), [id = session.id](ResourceManager& self) {
+    self.flush_scheduled_.erase(id);
+    auto it = self.sessions_.find(id);
+    if (it != self.sessions_.end()) self.Flush(*it->second);
+  }));
+}
+
+void ResourceManager::Flush(TaskManagerSession& session) {
+  if (!session.link) {
+    // What was to be deployed is missing from its next inventory, so it counts as lost then; a
+    // report that is not confirmed comes again; a cancel is repeated at the next registration.
+    session.to_deploy.clear();
+    session.to_cancel.clear();
+    session.to_confirm.clear();
+    return;
+  }
+  SendDeployments(session);
+  SendCancels(session);
+  if (!session.to_confirm.empty()) {
+    pb::Envelope envelope;
+    envelope.set_epoch(deps_.leader.epoch());
+    for (const auto& id : session.to_confirm) {
+      *envelope.mutable_confirm_reports()->add_ids() = ToProto(id);
+    }
+    session.to_confirm.clear();
+    session.link->Send(std::move(envelope));
+  }
+}
+
+void ResourceManager::SendDeployments(TaskManagerSession& session) {
+  auto tasks = std::exchange(session.to_deploy, {});
+  for (size_t begin = 0; begin < tasks.size(); begin += kMaxTasksPerMessage) {
+    pb::Envelope envelope;
+    envelope.set_epoch(deps_.leader.epoch());
+    pb::DeployTasks& message = *envelope.mutable_deploy_tasks();
+    message.set_registration_id(session.registration_id);
+    const size_t end = std::min(tasks.size(), begin + kMaxTasksPerMessage);
+    for (size_t i = begin; i < end; ++i) *message.add_tasks() = std::move(tasks[i]);
+    auto sent = Ids(message);
+    session.link->Call(std::move(envelope), kDeployTimeout,
+                       BindTo(deps_.executor, IfAlive(weak_from_this(),
+                                                      [id = session.id, sent](ResourceManager& self,
+                                                                              const auto& reply) {
+                                                        self.OnDeployReply(id, sent, reply);
+                                                      })));
+  }
+}
+
+void ResourceManager::OnDeployReply(const TaskManagerId& id,
+                                    const std::vector<ExecutionAttemptId>& sent,
+                                    const absl::StatusOr<pb::Envelope>& reply) {
+  FaultPoint("deployment.sent");
+  auto it = sessions_.find(id);
+  if (it == sessions_.end()) return;
+  if (!reply.ok()) {
+    // Refused as a whole (an ended registration): nothing was started. Anything else leaves the
+    // outcome open until it registers again or is lost.
+    if (absl::IsFailedPrecondition(reply.status()) || absl::IsInvalidArgument(reply.status())) {
+      for (const auto& attempt : sent) {
+        LoseAttempt(*it->second, attempt, LossReason::kRefused, Message(reply.status()));
+      }
+    }
+    return;
+  }
+  for (const auto& refusal : reply->deploy_tasks_reply().refused()) {
+    auto attempt = FromProto(refusal.id());
+    if (!attempt.ok()) continue;
+    log::Warning("deployment refused tm={} attempt={} reason={}", id.value(), attempt->ToString(),
+                 refusal.reason());
+    LoseAttempt(*it->second, *attempt, LossReason::kRefused, refusal.reason());
+  }
+}
+
+void ResourceManager::SendCancels(TaskManagerSession& session) {
+  if (session.to_cancel.empty()) return;
+  pb::Envelope envelope;
+  envelope.set_epoch(deps_.leader.epoch());
+  envelope.mutable_cancel_tasks()->set_registration_id(session.registration_id);
+  for (const auto& id : std::exchange(session.to_cancel, {})) {
+    *envelope.mutable_cancel_tasks()->add_ids() = ToProto(id);
+  }
+  session.link->Call(
+      std::move(envelope), kCancelTimeout,
+      BindTo(deps_.executor,
+             IfAlive(weak_from_this(), [id = session.id](ResourceManager& self, const auto& reply) {
+               auto it = self.sessions_.find(id);
+               // A cancel that failed is repeated with the next registration.
+               if (!reply.ok() || it == self.sessions_.end()) return;
+               for (const auto& unknown : reply->cancel_tasks_reply().unknown()) {
+                 auto attempt = FromProto(unknown);
+                 if (!attempt.ok()) continue;
+                 self.LoseAttempt(*it->second, *attempt, LossReason::kTaskManagerLost,
+                                  "cancelled before it was started");
+               }
+             })));
+}
+
+}  // namespace baton

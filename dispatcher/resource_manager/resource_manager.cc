@@ -1,0 +1,317 @@
+// Jobs, losses, and the roster.
+
+#include "dispatcher/resource_manager/resource_manager.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "fmt/format.h"
+#include "rpc/attempt_id.h"
+
+namespace baton {
+namespace {
+
+constexpr Duration kTick = std::chrono::seconds(1);
+constexpr Duration kRosterRetry = std::chrono::milliseconds(200);
+// One that was not answered for so long is watched, connected or not.
+constexpr Duration kSilence = std::chrono::seconds(5);
+// An empty TaskManager stays on the roster for a while: the next task would write it again.
+constexpr Duration kEmptyBeforeDelisting = std::chrono::seconds(30);
+constexpr Duration kLogTimeout = std::chrono::seconds(5);
+
+LossDetector::Suspect SuspectOf(const TaskManagerSession& session) {
+  return {session.description.liveness_address(), session.description.guardian_incarnation(),
+          session.last_answered};
+}
+
+}  // namespace
+
+ResourceManager::ResourceManager(Dependencies dependencies)
+    : deps_(std::move(dependencies)),
+      roster_(std::make_shared<Roster>(deps_.fence, deps_.executor)),
+      loss_detector_(std::make_shared<LossDetector>(
+          LossDetector::Dependencies{deps_.executor, deps_.transport, deps_.fence,
+                                     deps_.last_lease_answer, deps_.leading_since, deps_.lease},
+          [this](const TaskManagerId& id, const std::string& why) { OnLost(id, why); })) {}
+
+ResourceManager::~ResourceManager() = default;
+
+void ResourceManager::Start() {
+  roster_->Load(IfAlive(weak_from_this(), [](ResourceManager& self, auto entries) {
+    self.OnRosterLoaded(std::move(entries));
+  }));
+  if (!std::exchange(started_, true)) Tick();
+}
+
+void ResourceManager::OnRosterLoaded(
+    absl::StatusOr<std::vector<pb::TaskManagerDescription>> entries) {
+  if (!entries.ok()) {
+    log::Warning("the roster cannot be read yet error={}", Message(entries.status()));
+    deps_.executor->PostAfter(
+        kRosterRetry, IfAlive(weak_from_this(), [](ResourceManager& self) { self.Start(); }));
+    return;
+  }
+  roster_loaded_ = true;
+  for (const auto& entry : *entries) {
+    const TaskManagerId id(entry.id());
+    if (auto it = sessions_.find(id); it != sessions_.end()) {
+      // It was faster than this read.
+      if (it->second->enlistment == TaskManagerSession::Enlistment::kAbsent) {
+        it->second->enlistment = TaskManagerSession::Enlistment::kEnlisted;
+      }
+      continue;
+    }
+    awaited_.insert(id);
+    loss_detector_->Watch(id, {entry.liveness_address(), entry.guardian_incarnation(), {}});
+  }
+  log::Info("roster read epoch={} waiting_for={}", deps_.leader.epoch(), awaited_.size());
+  NotifyIfSettled();
+}
+
+void ResourceManager::OnHeard(const TaskManagerId& id) {
+  loss_detector_->Forget(id);
+  awaited_.erase(id);
+  NotifyIfSettled();
+}
+
+void ResourceManager::OnLost(const TaskManagerId& id, const std::string& why) {
+  if (auto it = sessions_.find(id); it != sessions_.end()) {
+    const SessionPtr session = it->second;
+    if (session->link) {
+      by_link_.erase(session->link.get());
+      session->link->Close();
+    }
+    std::vector<ExecutionAttemptId> attempts;
+    for (const auto& [attempt, state] : session->attempts) attempts.push_back(attempt);
+    for (const auto& attempt : attempts) {
+      LoseAttempt(*session, attempt, LossReason::kTaskManagerLost,
+                  fmt::format("TaskManager {} is lost: {}", id.value(), why));
+    }
+    sessions_.erase(id);
+  }
+  // Nothing of it is alive: no later leader has to wait for it.
+  roster_->Delist(id, [id](absl::Status status) {
+    if (!status.ok()) {
+      log::Warning("a lost TaskManager stays on the roster tm={} error={}", id.value(),
+                   Message(status));
+    }
+  });
+  awaited_.erase(id);
+  NotifyIfSettled();
+  if (on_members_asked_) on_members_asked_();
+  ScheduleRound();
+}
+
+void ResourceManager::NotifyIfSettled() {
+  if (!roster_settled() || std::exchange(settled_notified_, true)) return;
+  log::Info("roster settled epoch={}", deps_.leader.epoch());
+  // A source may remove itself while it is told.
+  std::vector<JobId> jobs;
+  for (const auto& [job, source] : sources_) jobs.push_back(job);
+  for (const JobId& job : jobs) {
+    if (auto it = sources_.find(job); it != sources_.end()) it->second.source->OnRosterSettled();
+  }
+  if (on_members_asked_) on_members_asked_();
+  ScheduleRound();
+}
+
+void ResourceManager::OnLinkClosed(const RpcLink* link) {
+  auto entry = by_link_.extract(link);
+  if (entry.empty()) return;
+  TaskManagerSession& session = *entry.mapped();
+  session.link = nullptr;
+  log::Info("TaskManager disconnected tm={} attempts={}", session.id.value(),
+            session.attempts.size());
+  loss_detector_->Watch(session.id, SuspectOf(session));
+}
+
+void ResourceManager::SetMembers(const pb::MemberList& members) { members_ = members; }
+
+bool ResourceManager::AllAsk(uint64_t members_version) const {
+  // One that is on its way back may ask an older list until it has registered again.
+  return roster_settled() && std::ranges::all_of(sessions_, [&](const auto& entry) {
+           const TaskManagerSession& session = *entry.second;
+           return session.link && session.members_version >= members_version;
+         });
+}
+
+void ResourceManager::OnJobsListed() {
+  auto early = std::exchange(early_, {});
+  for (auto& [job, attempts] : early) {
+    if (deps_.job_is_live(job)) {
+      early_[job] = std::move(attempts);
+      continue;
+    }
+    for (const auto& [id, attempt] : attempts) {
+      if (attempt.status.phase() == pb::AttemptStatus::ENDED) {
+        ConfirmReport(id);
+      } else {
+        CancelAttempt(id);
+      }
+    }
+  }
+}
+
+void ResourceManager::AddSource(TaskSource* source, WaitingOrder order, Origin origin) {
+  const JobId job = source->job_id();
+  sources_[job] = {source, order, origin};
+  auto early = early_.extract(job);
+  if (early.empty()) return;
+  for (const auto& [id, attempt] : early.mapped()) {
+    if (home_.contains(id)) source->OnAttemptStatus(attempt);
+  }
+}
+
+void ResourceManager::RemoveSource(const JobId& job) {
+  auto it = sources_.find(job);
+  if (it == sources_.end()) return;
+  demand_.erase(it->second.order);
+  sources_.erase(it);
+}
+
+void ResourceManager::OnDemandChanged(const JobId& job) {
+  auto it = sources_.find(job);
+  if (it == sources_.end()) return;
+  if (it->second.source->ready_count() > 0) {
+    demand_.insert(it->second.order);
+    ScheduleRound();
+  } else {
+    demand_.erase(it->second.order);
+  }
+}
+
+void ResourceManager::CancelAttempt(const ExecutionAttemptId& id) {
+  auto home = home_.find(id);
+  if (home == home_.end()) return;
+  TaskManagerSession& session = *sessions_.at(home->second);
+  auto& attempt = session.attempts.at(id);
+  if (attempt.ended || std::exchange(attempt.cancel_requested, true)) return;
+  session.to_cancel.push_back(id);
+  ScheduleFlush(session);
+}
+
+void ResourceManager::ConfirmReport(const ExecutionAttemptId& id) {
+  auto home = home_.find(id);
+  if (home == home_.end()) return;
+  TaskManagerSession& session = *sessions_.at(home->second);
+  session.to_confirm.push_back(id);
+  ScheduleFlush(session);
+  RemoveAttempt(session, id);
+}
+
+void ResourceManager::LoseAttempt(TaskManagerSession& session, const ExecutionAttemptId& id,
+                                  LossReason reason, const std::string& why) {
+  if (!session.attempts.contains(id)) return;
+  RemoveAttempt(session, id);
+  if (auto it = sources_.find(id.job); it != sources_.end()) {
+    it->second.source->OnAttemptLost(id, reason, why);
+  }
+  ScheduleRound();
+}
+
+void ResourceManager::RemoveAttempt(TaskManagerSession& session, const ExecutionAttemptId& id) {
+  auto it = session.attempts.find(id);
+  if (it == session.attempts.end()) return;
+  if (!it->second.ended) --session.active;
+  session.attempts.erase(it);
+  home_.erase(id);
+  if (session.attempts.empty()) session.empty_since = deps_.executor->Now();
+}
+
+void ResourceManager::Enlist(const SessionPtr& session) {
+  session->enlistment = TaskManagerSession::Enlistment::kEnlisting;
+  roster_->Enlist(session->description,
+                  IfAlive(weak_from_this(), [session](ResourceManager& self, absl::Status status) {
+                    using Enlistment = TaskManagerSession::Enlistment;
+                    session->enlistment = status.ok() ? Enlistment::kEnlisted : Enlistment::kAbsent;
+                    session->empty_since = self.deps_.executor->Now();
+                    if (status.ok()) self.ScheduleRound();  // else the next tick tries again
+                  }));
+}
+
+void ResourceManager::DelistEmptyOnes() {
+  using Enlistment = TaskManagerSession::Enlistment;
+  const TimePoint now = deps_.executor->Now();
+  for (auto& [id, session] : sessions_) {
+    if (session->enlistment != Enlistment::kEnlisted || !session->attempts.empty() ||
+        now - session->empty_since < kEmptyBeforeDelisting) {
+      continue;
+    }
+    // Nothing is deployed to it until the outcome is known.
+    session->enlistment = Enlistment::kDelisting;
+    roster_->Delist(
+        id,
+        IfAlive(weak_from_this(), [session = session](ResourceManager& self, absl::Status status) {
+          session->enlistment = status.ok() ? Enlistment::kAbsent : Enlistment::kEnlisted;
+          self.ScheduleRound();
+        }));
+  }
+}
+
+void ResourceManager::CheckHeartbeats() {
+  const TimePoint now = deps_.executor->Now();
+  for (auto& [id, session] : sessions_) {
+    if (now - session->last_answered < kSilence) {
+      if (session->link) loss_detector_->Forget(id);
+      continue;
+    }
+    loss_detector_->Watch(id, SuspectOf(*session));
+  }
+}
+
+void ResourceManager::Tick() {
+  CheckHeartbeats();
+  DelistEmptyOnes();
+  ScheduleRound();
+  deps_.executor->PostAfter(kTick,
+                            IfAlive(weak_from_this(), [](ResourceManager& self) { self.Tick(); }));
+}
+
+std::vector<TaskManagerInfo> ResourceManager::Describe() const {
+  std::vector<TaskManagerInfo> infos;
+  for (const auto& [id, session] : sessions_) {
+    TaskManagerInfo info;
+    info.id = id.value();
+    info.host = session->description.host();
+    info.rpc_address = session->link ? session->link->peer_address() : "";
+    info.liveness_address = session->description.liveness_address();
+    info.slots = session->description.slots();
+    info.free_slots = session->free_slots();
+    info.cpu_cores = session->description.cpu_cores();
+    info.memory_bytes = session->description.memory_bytes();
+    info.last_heartbeat = session->last_heartbeat;
+    for (const auto& [attempt, state] : session->attempts) {
+      if (!state.ended) info.allocated.push_back(attempt.job);
+    }
+    infos.push_back(std::move(info));
+  }
+  return infos;
+}
+
+void ResourceManager::ReadLog(const TaskManagerId& task_manager, const ExecutionAttemptId& id,
+                              const TaskLogRequest& request,
+                              DispatcherGateway::Callback<TaskLogChunk> callback) {
+  auto it = sessions_.find(task_manager);
+  if (it == sessions_.end() || !it->second->link) {
+    return callback(
+        Unavailable("TaskManager {}, which has the log, is not connected", task_manager.value()));
+  }
+  pb::Envelope envelope;
+  pb::ReadTaskLog& read = *envelope.mutable_read_task_log();
+  *read.mutable_id() = ToProto(id);
+  read.set_stream(request.stream);
+  read.set_offset(request.offset);
+  read.set_limit(request.limit);
+  it->second->link->Call(
+      std::move(envelope), kLogTimeout,
+      BindTo(deps_.executor,
+             [callback = std::move(callback)](absl::StatusOr<pb::Envelope> reply) mutable {
+               if (!reply.ok()) return callback(reply.status());
+               pb::ReadTaskLogReply& log = *reply->mutable_read_task_log_reply();
+               callback(TaskLogChunk{std::move(*log.mutable_content()), log.size(), log.ended()});
+             }));
+}
+
+}  // namespace baton

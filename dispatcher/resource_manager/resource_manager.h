@@ -1,0 +1,158 @@
+// The slots of the cluster while this replica leads: TaskManagers register and heartbeat here, jobs
+// are given slots, attempts are deployed, cancelled and confirmed in batches (Flink's
+// ResourceManager and SlotManager).
+//
+// The files beside it: registration.cc (what TaskManagers say), assignment.cc (who gets a slot,
+// what goes out), resource_manager.cc (jobs, losses, the roster).
+//
+// Lives on the executor of the leader process, owned by DispatcherLeaderProcess, ends with the
+// epoch.
+//
+// Safety (P4), by interleaving:
+//   a deployment names the registration it belongs to; a TaskManager refuses it once that has
+//   ended. So when X registers again, an attempt that its new inventory lacks was either never
+//   started or is forgotten after its report was confirmed: it is not alive and never will be. An
+//   attempt of a disconnected X counts as lost only by the LossDetector's word. An attempt whose
+//   deployment had an unknown outcome stays assigned to X until one of the two.
+
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/executor.h"
+#include "base/random.h"
+#include "dispatcher/resource_manager/assignment_policy.h"
+#include "dispatcher/resource_manager/loss_detector.h"
+#include "dispatcher/resource_manager/roster.h"
+#include "dispatcher/resource_manager/task_manager_session.h"
+#include "dispatcher/resource_manager/task_source.h"
+#include "ha/leader_fence.h"
+#include "rpc/dispatcher_gateway.h"
+#include "rpc/rpc_link.h"
+
+namespace baton {
+
+class ResourceManager final : public ResourceManagerGateway,
+                              public std::enable_shared_from_this<ResourceManager> {
+ public:
+  struct Dependencies {
+    ExecutorPtr executor;
+    FrameTransportPtr transport;
+    RandomPtr random;
+    LeaderFencePtr fence;
+    pb::LeaderRecord leader;
+    LastLeaseAnswer last_lease_answer;
+    TimePoint leading_since;
+    LeaseOptions lease;
+    std::unique_ptr<AssignmentPolicy> policy;
+    // Whether the job is not yet terminal, so that its attempts must be kept until its JobMaster
+    // can judge them. True for every job while the list of jobs is not yet read.
+    std::function<bool(const JobId&)> job_is_live;
+  };
+
+  explicit ResourceManager(Dependencies dependencies);
+  ~ResourceManager() override;
+
+  // Reads the roster and begins to wait for those on it; retried until it can be read.
+  void Start();
+
+  // RegisterTaskManager, Heartbeat or TaskReports, from a link of a TaskManager.
+  void OnMessage(const RpcLinkPtr& link, const pb::Envelope& message);
+  void OnLinkClosed(const RpcLink* link);
+
+  // The list that TaskManagers are told to ask (3.6).
+  void SetMembers(const pb::MemberList& members);
+  // Every TaskManager that may hold a lease under another list has said that it asks this one.
+  bool AllAsk(uint64_t members_version) const;
+  void OnMembersAsked(std::function<void()> listener) { on_members_asked_ = std::move(listener); }
+
+  // The list of jobs is known now: attempts of jobs that are gone are cancelled.
+  void OnJobsListed();
+
+  // ResourceManagerGateway
+  void AddSource(TaskSource* source, WaitingOrder order, Origin origin) override;
+  void RemoveSource(const JobId& job) override;
+  void OnDemandChanged(const JobId& job) override;
+  void CancelAttempt(const ExecutionAttemptId& id) override;
+  void ConfirmReport(const ExecutionAttemptId& id) override;
+  bool roster_settled() const override { return roster_loaded_ && awaited_.empty(); }
+
+  std::vector<TaskManagerInfo> Describe() const;
+  void ReadLog(const TaskManagerId& task_manager, const ExecutionAttemptId& id,
+               const TaskLogRequest& request, DispatcherGateway::Callback<TaskLogChunk> callback);
+
+ private:
+  struct Source {
+    TaskSource* source = nullptr;
+    WaitingOrder order;
+    Origin origin = Origin::kNew;
+  };
+  using SessionPtr = std::shared_ptr<TaskManagerSession>;
+
+  // registration.cc
+  void OnRegister(const RpcLinkPtr& link, const pb::Envelope& message);
+  void AcceptRegistration(const RpcLinkPtr& link, const pb::Envelope& message);
+  void ReplaceInventory(TaskManagerSession& session, const pb::RegisterTaskManager& registration);
+  void OnHeartbeat(const RpcLinkPtr& link, const pb::Envelope& message);
+  void OnReports(const RpcLinkPtr& link, const pb::TaskReports& reports);
+  void ApplyStatus(TaskManagerSession& session, const ExecutionAttemptId& id,
+                   const pb::AttemptStatus& status);
+  SessionPtr FindSession(const RpcLink* link, const std::string& registration_id) const;
+
+  // assignment.cc
+  void ScheduleRound();
+  void RunRound();
+  bool MayRun(const Source& source) const;
+  size_t CountWaiting(size_t enough) const;
+  void GiveSlots(const std::vector<SessionPtr>& workers, const std::vector<size_t>& chosen);
+  void ScheduleFlush(TaskManagerSession& session);
+  void Flush(TaskManagerSession& session);
+  void SendDeployments(TaskManagerSession& session);
+  void OnDeployReply(const TaskManagerId& id, const std::vector<ExecutionAttemptId>& sent,
+                     const absl::StatusOr<pb::Envelope>& reply);
+  void SendCancels(TaskManagerSession& session);
+
+  // resource_manager.cc
+  void OnRosterLoaded(absl::StatusOr<std::vector<pb::TaskManagerDescription>> entries);
+  void OnHeard(const TaskManagerId& id);
+  void OnLost(const TaskManagerId& id, const std::string& why);
+  void NotifyIfSettled();
+  void LoseAttempt(TaskManagerSession& session, const ExecutionAttemptId& id, LossReason reason,
+                   const std::string& why);
+  void RemoveAttempt(TaskManagerSession& session, const ExecutionAttemptId& id);
+  void Enlist(const SessionPtr& session);
+  void DelistEmptyOnes();
+  void CheckHeartbeats();
+  void Tick();
+
+  Dependencies deps_;
+  const std::shared_ptr<Roster> roster_;
+  const std::shared_ptr<LossDetector> loss_detector_;
+  pb::MemberList members_;
+  std::function<void()> on_members_asked_;
+
+  std::map<TaskManagerId, SessionPtr> sessions_;
+  absl::flat_hash_map<const RpcLink*, SessionPtr> by_link_;  // the connected ones
+  std::map<TaskManagerId, uint64_t> pending_registrations_;  // the newest attempt to register
+  uint64_t last_registration_ = 0;
+  std::set<TaskManagerId> awaited_;  // of the roster, neither heard nor lost
+  bool roster_loaded_ = false;
+  bool settled_notified_ = false;
+  bool started_ = false;
+
+  absl::flat_hash_map<JobId, Source> sources_;
+  std::set<WaitingOrder> demand_;                                // sources with something ready
+  absl::flat_hash_map<ExecutionAttemptId, TaskManagerId> home_;  // of every attempt in a session
+  // What ended or ran before its job's source was added.
+  absl::flat_hash_map<JobId, std::map<ExecutionAttemptId, ReportedAttempt>> early_;
+  bool round_scheduled_ = false;
+  std::set<TaskManagerId> flush_scheduled_;
+};
+
+}  // namespace baton

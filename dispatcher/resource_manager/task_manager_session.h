@@ -1,0 +1,49 @@
+// What the leader knows of one TaskManager: its registration, its slots, the attempts it holds.
+//
+// Owned by the ResourceManager, on the executor of the leader process; no logic but bookkeeping.
+
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "rpc/messages.pb.h"
+#include "rpc/rpc_link.h"
+
+namespace baton {
+
+struct TaskManagerSession {
+  enum class Enlistment { kAbsent, kEnlisting, kEnlisted, kDelisting };
+
+  struct Attempt {
+    bool ended = false;  // its slot is free; the report waits for its confirmation
+    bool cancel_requested = false;
+  };
+
+  TaskManagerId id;
+  pb::TaskManagerDescription description;
+  RpcLinkPtr link;               // null while disconnected
+  std::string registration_id;   // of the current registration
+  uint64_t members_version = 0;  // of the list that it said, in this registration, it asks
+  TimePoint last_answered;       // when this leader last renewed its lease (3.6 way 1)
+  WallMillis last_heartbeat = kNotYet;
+  Enlistment enlistment = Enlistment::kAbsent;
+  TimePoint empty_since;
+  std::map<ExecutionAttemptId, Attempt> attempts;
+  uint32_t active = 0;  // attempts not ended
+
+  // What goes out with the next flush, in this order.
+  std::vector<pb::TaskDeployment> to_deploy;
+  std::vector<ExecutionAttemptId> to_cancel;
+  std::vector<ExecutionAttemptId> to_confirm;
+
+  uint32_t free_slots() const {
+    return description.slots() > active ? description.slots() - active : 0;
+  }
+};
+
+}  // namespace baton

@@ -1,0 +1,129 @@
+#include "dispatcher/submission_desk.h"
+
+#include <utility>
+
+#include "base/digest.h"
+#include "base/fault_point.h"
+#include "base/log.h"
+#include "base/status.h"
+
+namespace baton {
+namespace {
+
+constexpr size_t kMaxJoined = 1'000;
+constexpr Duration kUnknownRetry = std::chrono::seconds(1);
+
+absl::Status OtherJob(const JobId& id) {
+  return AlreadyExists("another job was submitted under the id {}", id.ToString());
+}
+
+}  // namespace
+
+void SubmissionDesk::Submit(SubmitRequest request, Callback callback) {
+  const JobId id = request.job_id;
+  if (const JobManagerRunner* runner = deps_.registry->Find(id)) {
+    if (runner->submission_digest() != request.digest) return callback(OtherJob(id));
+    return callback(SubmitReply{id, true});
+  }
+  if (auto it = pending_.find(id); it != pending_.end()) {
+    if (it->second.request.digest != request.digest) return callback(OtherJob(id));
+    if (it->second.callbacks.size() >= kMaxJoined) {
+      return callback(ResourceExhausted("too many requests submit job {}", id.ToString()));
+    }
+    it->second.callbacks.push_back(std::move(callback));
+    return;
+  }
+  if (absl::Status admitted = Admit(); !admitted.ok()) return callback(admitted);
+  Pending& pending = pending_[id];
+  pending.request = std::move(request);
+  pending.callbacks.push_back(std::move(callback));
+  deps_.results->Find(
+      id, BindTo(deps_.executor, IfAlive(weak_from_this(), [id](SubmissionDesk& self, auto result) {
+                   self.OnResultLookedUp(id, std::move(result));
+                 })));
+}
+
+absl::Status SubmissionDesk::Admit() const {
+  if (pending_.size() >= deps_.options.max_pending_submissions) {
+    return ResourceExhausted("{} submissions are being stored already", pending_.size());
+  }
+  if (deps_.registry->size() + pending_.size() >= deps_.options.max_jobs) {
+    return ResourceExhausted("{} jobs are running or waiting already", deps_.registry->size());
+  }
+  if (deps_.results->full()) {
+    return ResourceExhausted("the history of finished jobs is full of results younger than {} min",
+                             ToMillis(deps_.options.history.min_age) / 60'000);
+  }
+  return absl::OkStatus();
+}
+
+void SubmissionDesk::OnResultLookedUp(const JobId& id,
+                                      absl::StatusOr<std::optional<pb::JobResult>> result) {
+  if (!result.ok()) return Finish(id, result.status());
+  if (!result->has_value()) return Store(id);
+  const bool same = (*result)->submission_digest() == pending_.at(id).request.digest;
+  Finish(id, same ? absl::StatusOr<SubmitReply>(SubmitReply{id, true}) : OtherJob(id));
+}
+
+void SubmissionDesk::Store(const JobId& id) {
+  Pending& pending = pending_.at(id);
+  const JobGraph& graph = *pending.request.graph;
+  pb::JobPointer& pointer = pending.pointer;
+  const auto& bytes = id.bytes();
+  pointer.set_job_id(std::string(bytes.begin(), bytes.end()));
+  pointer.set_submission_digest(pending.request.digest);
+  pointer.set_name(graph.name);
+  pointer.set_priority(graph.priority);
+  if (pointer.submitted_at_ms() == 0) pointer.set_submitted_at_ms(deps_.executor->WallNow());
+  pointer.set_submitted_at_replica(deps_.replica.value());
+  pointer.set_submitted_in_epoch(deps_.epoch.value);
+  deps_.graphs->Add(
+      id, graph, pointer,
+      BindTo(deps_.executor, IfAlive(weak_from_this(), [id](SubmissionDesk& self, auto stored) {
+               self.OnStored(id, std::move(stored));
+             })));
+}
+
+void SubmissionDesk::OnStored(const JobId& id, absl::StatusOr<pb::JobPointer> stored) {
+  if (stored.ok()) return StartJob(id, *std::move(stored));
+  Pending& pending = pending_.at(id);
+  if (absl::IsAlreadyExists(stored.status())) {
+    // An earlier try of ours was committed after all.
+    const std::string bytes = ToStored(*pending.request.graph);
+    pending.pointer.set_graph_digest(Sha256Hex(bytes));
+    pending.pointer.set_graph_size(bytes.size());
+    return StartJob(id, pending.pointer);
+  }
+  if (!absl::IsUnknown(stored.status())) return Finish(id, stored.status());
+  Answer(std::exchange(pending.callbacks, {}), stored.status());
+  log::Warning("the outcome of a submission is unknown, it is tried again job_id={} error={}",
+               id.ToString(), Message(stored.status()));
+  deps_.executor->PostAfter(
+      kUnknownRetry, IfAlive(weak_from_this(), [id](SubmissionDesk& self) { self.Store(id); }));
+}
+
+void SubmissionDesk::StartJob(const JobId& id, pb::JobPointer pointer) {
+  log::Info("job submitted job_id={} epoch={} name={}", id.ToString(), deps_.epoch.value,
+            pointer.name());
+  JobGraphPtr graph = pending_.at(id).request.graph;
+  deps_.registry->Add(id, std::move(pointer));
+  Finish(id, SubmitReply{id, false});
+  FaultPoint("submission.answered");
+  deps_.executor->Post(IfAlive(weak_from_this(), [id, graph](SubmissionDesk& self) {
+    if (auto* runner = self.deps_.registry->Find(id)) runner->StartNew(graph);
+  }));
+}
+
+void SubmissionDesk::Finish(const JobId& id, absl::StatusOr<SubmitReply> answer) {
+  auto pending = pending_.extract(id);
+  Answer(std::move(pending.mapped().callbacks), std::move(answer));
+}
+
+void SubmissionDesk::Answer(std::vector<Callback> callbacks, absl::StatusOr<SubmitReply> answer) {
+  for (Callback& callback : callbacks) {
+    callback(answer);
+    if (answer.ok()) answer->already_known = true;  // those who joined
+  }
+}
+
+}  // namespace baton

@@ -1,0 +1,72 @@
+// Takes submissions (DESIGN section 5.1): the same id known? → store the blob (min-copies) → commit
+// the pointer → answer → start the job.
+//
+// One id, one run (P2), by interleaving:
+//   two requests with one id at once: the second joins the first, whatever its answer will be;
+//   the id belongs to a job of this leadership: the registry knows it;
+//   it ended, now or under an earlier leader: the result is read *before* the pointer is written,
+//   and
+//     only this fenced leader can move the job from one to the other;
+//   an earlier request's commit has an unknown outcome: the id stays taken and the commit is tried
+//     again until its outcome is known. "Exists already" means then that it was ours: nobody else
+//     may write under this epoch, and the registry did not have it.
+//
+// Lives on the executor of the leader process, owned by the Dispatcher.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/executor.h"
+#include "dispatcher/job_registry.h"
+#include "dispatcher/options.h"
+#include "rpc/dispatcher_gateway.h"
+#include "store/job_graph_store.h"
+#include "store/job_result_store.h"
+
+namespace baton {
+
+class SubmissionDesk : public std::enable_shared_from_this<SubmissionDesk> {
+ public:
+  struct Dependencies {
+    ExecutorPtr executor;
+    ReplicaId replica;
+    Epoch epoch;
+    std::shared_ptr<JobRegistry> registry;
+    JobGraphStorePtr graphs;
+    JobResultStorePtr results;
+    DispatcherOptions options;
+  };
+  using Callback = DispatcherGateway::Callback<SubmitReply>;
+
+  explicit SubmissionDesk(Dependencies dependencies) : deps_(std::move(dependencies)) {}
+
+  void Submit(SubmitRequest request, Callback callback);
+
+  // Its pointer may be there already.
+  bool IsPending(const JobId& id) const { return pending_.contains(id); }
+
+ private:
+  struct Pending {
+    SubmitRequest request;
+    pb::JobPointer pointer;
+    std::vector<Callback> callbacks;
+  };
+
+  absl::Status Admit() const;
+  void OnResultLookedUp(const JobId& id, absl::StatusOr<std::optional<pb::JobResult>> result);
+  void Store(const JobId& id);
+  void OnStored(const JobId& id, absl::StatusOr<pb::JobPointer> stored);
+  void StartJob(const JobId& id, pb::JobPointer pointer);
+  void Finish(const JobId& id, absl::StatusOr<SubmitReply> answer);
+  static void Answer(std::vector<Callback> callbacks, absl::StatusOr<SubmitReply> answer);
+
+  const Dependencies deps_;
+  absl::flat_hash_map<JobId, Pending> pending_;
+};
+
+}  // namespace baton
