@@ -1,0 +1,60 @@
+#include "base/config_options.h"
+
+namespace baton::options {
+
+std::span<const OptionSpec* const> All() {
+  static constexpr const OptionSpec* kAll[] = {
+      &kHaType,
+      &kZooKeeperQuorum,
+      &kZooKeeperRoot,
+      &kZooKeeperSessionTimeout,
+      &kClusterId,
+      &kReplicaId,
+      &kRestAddress,
+      &kRestPort,
+      &kRestAdvertisedAddress,
+      &kRpcAddress,
+      &kRpcPort,
+      &kRpcAdvertisedAddress,
+      &kRestLeaderWait,
+      &kRestMaxBodyBytes,
+      &kRestMaxHeaderBytes,
+      &kRestMaxConnections,
+      &kRestReadTimeout,
+      &kRestIdleTimeout,
+      &kRestMaxHeldRequests,
+      &kRestMaxHeldBytes,
+      &kStoreDirectory,
+      &kStoreMinCopies,
+      &kJobStoreMaxCapacity,
+      &kJobStoreExpirationTime,
+      &kMaxPendingSubmissions,
+      &kMaxJobs,
+      &kMaxVertices,
+      &kMaxEdges,
+      &kMaxParallelism,
+      &kMaxSubtasks,
+      &kRestartStrategy,
+      &kRestartAttempts,
+      &kRestartDelay,
+      &kTaskManagerId,
+      &kTaskSlots,
+      &kDispatchers,
+      &kWorkDirectory,
+      &kSharedDirectory,
+      &kTaskManagerHost,
+      &kLivenessAddress,
+      &kLease,
+      &kHeartbeatInterval,
+      &kKillGrace,
+      &kTaskLogMaxBytes,
+      &kIoThreads,
+      &kAllowUnauthenticated,
+      &kLogFile,
+      &kLogLevel,
+      &kReadyFile,
+  };
+  return kAll;
+}
+
+}  // namespace baton::options
