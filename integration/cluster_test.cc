@@ -1,0 +1,219 @@
+#include "integration/cluster_test.h"
+
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+#include <thread>
+#include <utility>
+
+#include "nlohmann/json.hpp"
+
+namespace baton::integration {
+namespace {
+
+constexpr std::chrono::milliseconds kProbe = std::chrono::seconds(1);
+
+std::string WithoutScheme(const std::string& url) { return url.substr(url.find("//") + 2); }
+
+// The one cluster of the program.
+class SharedCluster : public testing::Environment {
+ public:
+  void SetUp() override {
+    std::string directory =
+        (std::filesystem::temp_directory_path() / "baton-integration.XXXXXX").string();
+    ASSERT_NE(mkdtemp(directory.data()), nullptr) << directory;
+    directory_ = directory;
+    ClusterOptions options;
+    options.directory = directory_;
+    options.slots = 16;
+    options.lifetime = Lifetime::kWithThisProcess;
+    auto cluster = LocalCluster::Up(options);
+    ASSERT_TRUE(cluster.ok()) << cluster.status();
+    cluster_ = *std::move(cluster);
+    traces_ = std::make_unique<TaskTraces>(cluster_->SharedDirectory());
+  }
+
+  void TearDown() override {
+    if (cluster_ != nullptr) {
+      EXPECT_TRUE(cluster_->Down().ok());
+    }
+    if (testing::UnitTest::GetInstance()->Failed()) {
+      std::cerr << "the cluster's files and logs are kept in " << directory_ << std::endl;
+    } else {
+      std::filesystem::remove_all(directory_);
+    }
+  }
+
+  LocalCluster& cluster() { return *cluster_; }
+  TaskTraces& traces() { return *traces_; }
+
+ private:
+  std::string directory_;
+  std::unique_ptr<LocalCluster> cluster_;
+  std::unique_ptr<TaskTraces> traces_;
+};
+
+// GoogleTest owns it.
+SharedCluster* const shared =
+    static_cast<SharedCluster*>(testing::AddGlobalTestEnvironment(new SharedCluster));
+
+// Brings back what a test has killed or stopped.
+void ReviveAll() {
+  std::vector<std::string> names;
+  for (const ClusterNode& node : shared->cluster().state().nodes) names.push_back(node.name);
+  for (const std::string& name : names) {
+    if (shared->cluster().Alive(name)) {
+      ASSERT_TRUE(shared->cluster().Signal(name, SIGCONT).ok()) << name;
+    } else {
+      const absl::Status status = shared->cluster().Restart(name);
+      ASSERT_TRUE(status.ok()) << status;
+    }
+  }
+}
+
+Leadership AskWhoLeads(const std::string& address) {
+  const auto reply = Get(address, "/v1/leader", kProbe);
+  if (!reply.ok()) return {};
+  const auto answer = nlohmann::json::parse(reply->body, nullptr, false);
+  if (!answer.is_object() || !answer.contains("epoch")) return {};
+  Leadership leadership;
+  leadership.epoch = answer.at("epoch").get<uint64_t>();
+  leadership.replica = answer.value("replica", "");
+  return leadership;
+}
+
+}  // namespace
+
+bool Eventually(const std::function<bool()>& condition, std::chrono::seconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return true;
+}
+
+void ClusterTest::SetUp() {
+  ASSERT_NO_FATAL_FAILURE(ReviveAll());
+  const absl::Status status = cluster().WaitReady();
+  ASSERT_TRUE(status.ok()) << status;
+}
+
+LocalCluster& ClusterTest::cluster() { return shared->cluster(); }
+TaskTraces& ClusterTest::traces() { return shared->traces(); }
+
+std::vector<std::string> ClusterTest::Replicas() {
+  std::vector<std::string> names;
+  for (const ClusterNode* node : cluster().state().OfKind(NodeKind::kReplica)) {
+    names.push_back(node->name);
+  }
+  return names;
+}
+
+std::vector<std::string> ClusterTest::Standbys() {
+  auto names = Replicas();
+  std::erase(names, Leader().replica);
+  return names;
+}
+
+void ClusterTest::Kill(const std::string& name) {
+  const absl::Status status = cluster().Kill(name);
+  ASSERT_TRUE(status.ok()) << status;
+}
+
+void ClusterTest::Signal(const std::string& name, int signal) {
+  const absl::Status status = cluster().Signal(name, signal);
+  ASSERT_TRUE(status.ok()) << status;
+}
+
+std::string ClusterTest::WaitForExit(const std::string& name) {
+  const auto end = cluster().WaitForExit(name, kPatience);
+  EXPECT_TRUE(end.ok()) << end.status();
+  return end.value_or("");
+}
+
+void ClusterTest::Restart(const std::string& name, std::map<std::string, std::string> env) {
+  RestartOptions options;
+  options.env = std::move(env);
+  const absl::Status status = cluster().Restart(name, options);
+  ASSERT_TRUE(status.ok()) << status;
+}
+
+std::string ClusterTest::MakeLeaderWith(std::map<std::string, std::string> env) {
+  const std::vector<std::string> standbys = Standbys();
+  if (standbys.size() != 2) return "";
+  const std::string& chosen = standbys[0];
+  Kill(chosen);
+  Restart(chosen, std::move(env));
+  // While the other standby is away, only the chosen one can take over.
+  Kill(standbys[1]);
+  const bool ready = Eventually([&] {
+    const auto reply = Get(Rest(chosen), "/ready", kProbe);
+    return reply.ok() && reply->status == 200;
+  });
+  EXPECT_TRUE(ready) << chosen << " is not ready";
+  const std::string old_leader = Leader().replica;
+  const auto transferred =
+      Exchange(Rest(old_leader), RequestBytes("POST", "/v1/leader/transfer", ""));
+  EXPECT_TRUE(transferred.ok() && transferred->status / 100 == 2)
+      << (transferred.ok() ? transferred->body : transferred.status().ToString());
+  const bool leads = Eventually([&] { return Leader().replica == chosen; });
+  EXPECT_TRUE(leads) << Leader().replica << " leads";
+  Restart(standbys[1]);
+  EXPECT_TRUE(Eventually(Calm));
+  return leads ? chosen : "";
+}
+
+bool ClusterTest::Calm() { return cluster().WaitReady(std::chrono::seconds(0)).ok(); }
+
+std::string ClusterTest::Rest(const std::string& replica) {
+  return WithoutScheme(cluster().RestUrl(replica));
+}
+
+std::string ClusterTest::Balancer() { return WithoutScheme(cluster().balancer_url()); }
+
+std::string ClusterTest::StoreDirectory(const std::string& replica) {
+  return cluster().StoreDirectory(replica);
+}
+
+Leadership ClusterTest::Leader() {
+  Leadership newest;
+  for (const std::string& replica : Replicas()) {
+    if (!cluster().Alive(replica)) continue;
+    const Leadership view = AskWhoLeads(Rest(replica));
+    if (view.epoch > newest.epoch) newest = view;
+  }
+  return newest;
+}
+
+std::string ClusterTest::JobState(const std::string& job) {
+  const auto reply = Get(Balancer(), "/v1/jobs/" + job + "/status");
+  if (!reply.ok() || reply->status != 200) return "";
+  const auto answer = nlohmann::json::parse(reply->body, nullptr, false);
+  return answer.is_object() ? answer.value("status", "") : "";
+}
+
+absl::StatusOr<HttpReply> ClusterTest::Put(const std::string& address, const std::string& job,
+                                           std::string_view body) {
+  return Exchange(address, RequestBytes("PUT", "/v1/jobs/" + job, body));
+}
+
+void ClusterTest::ExpectRanOnce(const std::string& job, size_t tasks) {
+  EXPECT_TRUE(Eventually([&] { return JobState(job) == "FINISHED"; }))
+      << "job " << job << " is " << JobState(job);
+  EXPECT_EQ(traces().Starts(job).size(), tasks) << "starts of job " << job;
+  EXPECT_EQ(traces().Ends(job).size(), tasks) << "ends of job " << job;
+}
+
+std::string ClusterTest::StartHeldJob(uint32_t tasks) {
+  const std::string job = NewJobId();
+  const auto reply = Put(Balancer(), job, HeldJob(tasks));
+  EXPECT_TRUE(reply.ok()) << reply.status();
+  if (reply.ok()) {
+    EXPECT_EQ(reply->status, 202) << reply->body;
+  }
+  EXPECT_TRUE(Eventually([&] { return traces().Starts(job).size() == tasks; }));
+  return job;
+}
+
+}  // namespace baton::integration

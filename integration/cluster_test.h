@@ -1,0 +1,77 @@
+// The fixture of every test with real processes: ZooKeeper, three replicas, two TaskManagers and
+// HAProxy, started once for the whole program. Before each test whatever the last one killed or
+// stopped is running again and the cluster is calm. A program with a failed test keeps the
+// cluster's directory and says where it is; the processes end in any case.
+
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cli/cluster/local_cluster.h"
+#include "gtest/gtest.h"
+#include "integration/http_exchange.h"
+#include "integration/task_traces.h"
+
+namespace baton::integration {
+
+// Generous: what a test waits for comes much sooner, or never.
+inline constexpr auto kPatience = std::chrono::seconds(30);
+
+// Asks until it holds; whether it did in time.
+[[nodiscard]] bool Eventually(const std::function<bool()>& condition,
+                              std::chrono::seconds patience = kPatience);
+
+struct Leadership {
+  uint64_t epoch = 0;
+  std::string replica;  // empty: nobody leads, or nobody knows
+
+  bool operator==(const Leadership&) const = default;
+};
+
+class ClusterTest : public testing::Test {
+ protected:
+  void SetUp() override;
+
+  // --- the processes; a step that fails ends the test
+
+  static LocalCluster& cluster();
+  static std::vector<std::string> Replicas();
+  static std::vector<std::string> Standbys();
+
+  void Kill(const std::string& name);  // SIGKILL
+  void Signal(const std::string& name, int signal);
+  // "exit 85", "SIGKILL"; empty: it did not end.
+  std::string WaitForExit(const std::string& name);
+  void Restart(const std::string& name, std::map<std::string, std::string> env = {});
+  // Restarts a standby with this environment and hands the leadership to it; its name, or empty.
+  std::string MakeLeaderWith(std::map<std::string, std::string> env);
+  // Everything alive, one leader that all replicas agree on, every worker registered.
+  static bool Calm();
+
+  // --- what the cluster says
+
+  static std::string Rest(const std::string& replica);  // "host:port"
+  static std::string Balancer();
+  static std::string StoreDirectory(const std::string& replica);
+  // As the replica that knows of the newest epoch sees it.
+  static Leadership Leader();
+  static std::string JobState(const std::string& job);  // empty: no answer, or not found
+  static absl::StatusOr<HttpReply> Put(const std::string& address, const std::string& job,
+                                       std::string_view body);
+
+  // --- what the tasks say
+
+  static TaskTraces& traces();
+  // Each of the tasks started once and ended once; waits for the job to be FINISHED first.
+  void ExpectRanOnce(const std::string& job, size_t tasks = 1);
+  // Submits through the balancer and waits until every task has started.
+  std::string StartHeldJob(uint32_t tasks);
+};
+
+}  // namespace baton::integration

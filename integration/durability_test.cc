@@ -1,0 +1,94 @@
+// What was acknowledged stays (P1), and runs once (P2).
+
+#include <atomic>
+#include <filesystem>
+#include <thread>
+
+#include "integration/cluster_test.h"
+
+namespace baton::integration {
+namespace {
+
+class DurabilityTest : public ClusterTest {};
+
+TEST_F(DurabilityTest, AHundredAcknowledgedJobsSurviveTheLeaderAndItsDisk) {
+  const Leadership before = Leader();
+  std::vector<std::string> jobs(100);
+  std::vector<std::thread> clients;
+  std::atomic<int> acknowledged = 0;
+  for (size_t c = 0; c < 10; ++c) {
+    clients.emplace_back([&, c] {
+      for (size_t i = c; i < jobs.size(); i += 10) {
+        jobs[i] = NewJobId();
+        const auto reply = Put(Balancer(), jobs[i], QuickJob());
+        if (reply.ok() && reply->status == 202) ++acknowledged;
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  ASSERT_EQ(acknowledged, 100);
+
+  Kill(before.replica);
+  std::filesystem::remove_all(StoreDirectory(before.replica));
+  ASSERT_TRUE(Eventually([&] { return Leader().epoch > before.epoch; }));
+  for (const std::string& job : jobs) ExpectRanOnce(job);
+
+  // It comes back with nothing and is a replica as any other.
+  Restart(before.replica);
+  EXPECT_TRUE(Eventually(Calm));
+  const std::string job = NewJobId();
+  const auto reply = Put(Rest(before.replica), job, QuickJob());
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_EQ(reply->status, 202) << reply->body;
+  ExpectRanOnce(job);
+}
+
+TEST_F(DurabilityTest, OneIdPostedAHundredTimesAcrossAFailoverIsOneRun) {
+  const Leadership before = Leader();
+  const std::string job = NewJobId();
+  const std::string body = QuickJob();
+  std::atomic<int> answered = 0;
+  std::atomic<int> refused = 0;
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 10; ++c) {
+    clients.emplace_back([&, c] {
+      const auto replicas = Replicas();
+      for (int i = 0; i < 10; ++i) {
+        // A client whose replica is dead goes to the next one.
+        for (size_t r = 0; r < replicas.size(); ++r) {
+          const auto reply = Put(Rest(replicas[(c + i + r) % replicas.size()]), job, body);
+          if (!reply.ok()) continue;
+          const bool success = reply->status == 202 || reply->status == 200;
+          ++(success ? answered : refused);
+          break;
+        }
+      }
+    });
+  }
+  EXPECT_TRUE(Eventually([&] { return answered >= 20; }));
+  Kill(before.replica);
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(answered, 100);
+  EXPECT_EQ(refused, 0);
+  EXPECT_GT(Leader().epoch, before.epoch);
+  ExpectRanOnce(job);
+
+  // After its end too.
+  const auto again = Put(Balancer(), job, body);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->status, 200) << again->body;
+  EXPECT_EQ(traces().Starts(job).size(), 1u);
+}
+
+TEST_F(DurabilityTest, AnotherJobUnderAKnownIdIsAConflict) {
+  const std::string job = NewJobId();
+  ASSERT_EQ(Put(Balancer(), job, QuickJob())->status, 202);
+  ExpectRanOnce(job);
+  const auto other = Put(Balancer(), job, QuickJob(2));
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_EQ(other->status, 409) << other->body;
+  EXPECT_EQ(traces().Starts(job).size(), 1u);
+}
+
+}  // namespace
+}  // namespace baton::integration
