@@ -42,53 +42,56 @@ class YamlReader {
   void Read(const std::string& yaml) {
     try {
       const std::vector<YAML::Node> documents = YAML::LoadAll(yaml);
-      if (documents.size() > 1) Problem(documents[1], "a second document; one is read");
-      if (!documents.empty() && !documents[0].IsNull()) ReadNode("", documents[0], 0);
+      if (documents.size() > 1) Problem(documents[1].Mark().line, "a second document; one is read");
+      if (!documents.empty() && !documents[0].IsNull())
+        ReadNode("", documents[0], documents[0].Mark().line, 0);
     } catch (const YAML::Exception& e) {
       problems_->push_back(fmt::format("{}:{}: {}", name_, e.mark.line + 1, e.msg));
     }
   }
 
  private:
-  void ReadNode(const std::string& key, const YAML::Node& node, int depth) {
+  // `line`: of the key; a value may stand on a later one, and a missing value anywhere.
+  void ReadNode(const std::string& key, const YAML::Node& node, int line, int depth) {
     if (node.IsMap() && depth < kMaxDepth) {
       for (const auto& member : node) {
         if (!member.first.IsScalar()) {
-          Problem(member.first, "a key must be a plain text");
+          Problem(member.first.Mark().line, "a key must be a plain text");
           continue;
         }
         const std::string& part = member.first.Scalar();
-        ReadNode(key.empty() ? part : key + "." + part, member.second, depth + 1);
+        ReadNode(key.empty() ? part : key + "." + part, member.second, member.first.Mark().line,
+                 depth + 1);
       }
     } else if (key.empty()) {
-      Problem(node, "must be a map of keys to values");
+      Problem(line, "must be a map of keys to values");
     } else {
-      ReadValue(key, node);
+      ReadValue(key, node, line);
     }
   }
 
-  void ReadValue(const std::string& key, const YAML::Node& node) {
+  void ReadValue(const std::string& key, const YAML::Node& node, int line) {
     const OptionSpec* option = FindOption(key);
-    if (option == nullptr) return Problem(node, UnknownKey(key));
-    if (node.IsNull()) return Problem(node, key + ": has no value; write \"\" for an empty text");
+    if (option == nullptr) return Problem(line, UnknownKey(key));
+    if (node.IsNull()) return Problem(line, key + ": has no value; write \"\" for an empty text");
     std::string text;
     if (node.IsSequence() && option->type == OptionType::kText) {
       for (const auto& element : node) {
-        if (!element.IsScalar()) return Problem(element, key + ": must be a list of texts");
+        if (!element.IsScalar()) return Problem(line, key + ": must be a list of texts");
         text += (text.empty() ? "" : ",") + element.Scalar();
       }
     } else if (node.IsScalar()) {
       text = node.Scalar();
     } else {
-      return Problem(node, key + ": must be a single value");
+      return Problem(line, key + ": must be a single value");
     }
     const std::string problem = ValueProblem(*option, text);
-    if (!problem.empty()) return Problem(node, key + ": " + problem);
-    if (!values_->emplace(key, text).second) Problem(node, key + ": is set twice");
+    if (!problem.empty()) return Problem(line, key + ": " + problem);
+    if (!values_->emplace(key, text).second) Problem(line, key + ": is set twice");
   }
 
-  void Problem(const YAML::Node& node, const std::string& text) {
-    problems_->push_back(fmt::format("{}:{}: {}", name_, node.Mark().line + 1, text));
+  void Problem(int line, const std::string& text) {
+    problems_->push_back(fmt::format("{}:{}: {}", name_, line + 1, text));
   }
 
   const std::string name_;
