@@ -33,7 +33,7 @@ class LeaderContender {
  public:
   virtual ~LeaderContender() = default;
   virtual void OnGrant(const pb::LeaderRecord& record, LeaderFencePtr fence) = 0;
-  // The epoch is over; stop at once. `graceful`: a hand-over, its commits were drained before.
+  // The epoch is over; stop at once. `why` is OK after a hand-over: its commits were drained.
   virtual void OnRevoke(Epoch epoch, const absl::Status& why) = 0;
 };
 
@@ -55,6 +55,7 @@ class LeaderElection {
     CoordinationPaths paths;
     pb::ReplicaRecord self;
     FenceLimits fence_limits;
+    RandomPtr random = nullptr;  // null: the system's
   };
   using ViewListener = std::function<void(const LeadershipView&)>;
 
@@ -73,7 +74,12 @@ class LeaderElection {
   // another incarnation answers there): if it is the leader in ZooKeeper, take over at once (3.4).
   virtual void ReportDeath(const Incarnation& incarnation) = 0;
 
-  // Leading: revoke, drain the fence, delete `leader`, and stand back for a second so that another
+  // Somebody (a peer, a TaskManager) knows this epoch. While `epoch` says less, the tree was
+  // damaged or set back: nobody contends, because an epoch that came again would unfence an older
+  // leader.
+  virtual void ObserveEpoch(Epoch epoch) = 0;
+
+  // Leading: drain the fence, revoke, delete `leader`, and stand back for a second so that another
   // wins. kFailedPrecondition: not leading, or nobody else could take over.
   virtual void HandOver(absl::AnyInvocable<void(absl::Status)> callback) = 0;
 

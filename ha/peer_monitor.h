@@ -19,12 +19,16 @@
 #include "rpc/frame_transport.h"
 #include "rpc/messages.pb.h"
 #include "rpc/rpc_link.h"
+#include "rpc/rpc_server.h"
 
 namespace baton {
 
 struct PeerAddress {
   ReplicaId id;
   std::string rpc_address;
+  // Who stands in replicas/<id> with this address, if known: a refusal proves that process dead
+  // even if no link to it was ever open (it listens before it registers).
+  Incarnation registered;
 };
 
 class PeerMonitor {
@@ -32,6 +36,7 @@ class PeerMonitor {
   struct Listener {
     std::function<void(const ReplicaId&, const Incarnation&)> on_dead;
     std::function<void(const ReplicaId&)> on_link_up;
+    std::function<void(const ReplicaId&, const pb::Pong&)> on_pong;  // may be null, as the others
   };
 
   virtual ~PeerMonitor() = default;
@@ -48,5 +53,9 @@ class PeerMonitor {
 using PeerMonitorPtr = std::shared_ptr<PeerMonitor>;
 
 PeerMonitorPtr NewPeerMonitor(FrameTransportPtr transport, ExecutorPtr executor, pb::Hello self);
+
+// The other side: answers the pings of peers. `answer` is called on the server's executor. Before
+// RpcServer::Start.
+void ServePings(RpcServer& server, std::function<pb::Pong()> answer);
 
 }  // namespace baton

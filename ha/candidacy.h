@@ -1,0 +1,81 @@
+// The rules of the election as functions of what was read: who may contend, when a leader counts as
+// dead, and the multi that wins (DESIGN 3.2, 3.4, 3.6). No state, no calls.
+
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/ids.h"
+#include "base/time.h"
+#include "ha/cluster_watch.h"
+#include "ha/paths.h"
+#include "rpc/records.pb.h"
+
+namespace baton {
+
+// The records in the tree; none where a node is missing or unreadable.
+struct ClusterRecords {
+  std::optional<pb::LeaderRecord> epoch;
+  std::optional<pb::LeaderRecord> leader;
+  std::optional<pb::MemberList> members;
+
+  uint64_t epoch_value() const { return epoch ? epoch->epoch() : 0; }
+};
+ClusterRecords ParseRecords(const ClusterState& state);
+
+// A member is id + address (3.6).
+bool IsMember(const pb::MemberList& members, const std::string& replica_id,
+              const std::string& rpc_address);
+// A replica is alive and a member, other than `self`: somebody to hand over to.
+bool HasSuccessor(const ClusterState& state, const ClusterRecords& records,
+                  const pb::ReplicaRecord& self);
+
+// Incarnations that are dead for certain; bounded, newest last.
+class DeathList {
+ public:
+  void Add(const Incarnation& incarnation);
+  bool Contains(const std::string& incarnation) const;
+
+ private:
+  std::deque<Incarnation> dead_;
+};
+
+// Who asks.
+struct CandidateView {
+  const ClusterState& state;
+  const ClusterRecords& records;
+  const pb::ReplicaRecord& self;
+  int64_t session_id;
+  const DeathList& deaths;
+  bool has_led;  // in this incarnation
+};
+
+// `leader` stands there, and its process is dead for certain, or it is no leader's node at all.
+bool LeaderIsDead(const CandidateView& view);
+
+// Not OK: contending is wrong although nobody leads, and why. `highest_epoch_seen`: by anybody this
+// replica heard of.
+absl::Status MayContend(const CandidateView& view, Epoch highest_epoch_seen);
+
+// The multi of 3.2, and what stands in the tree once it is applied.
+struct Candidacy {
+  pb::LeaderRecord record;
+  std::vector<CoordinationOp> ops;
+  NodeData epoch;
+  NodeData leader;
+  std::optional<NodeData> members;  // made by this multi
+};
+Candidacy MakeCandidacy(const CandidateView& view, const CoordinationPaths& paths, WallMillis now);
+
+// What takes the own `leader` node away; the next leader reads from `epoch` that it was a
+// hand-over.
+std::vector<CoordinationOp> MakeResignation(const ClusterState& state,
+                                            const ClusterRecords& records,
+                                            const std::string& own_incarnation,
+                                            const CoordinationPaths& paths);
+
+}  // namespace baton

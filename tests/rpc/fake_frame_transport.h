@@ -1,0 +1,382 @@
+// The network of a simulated cluster: several processes in one thread, on ManualExecutors, with the
+// faults of real networks and deterministic by its seed.
+//
+// It behaves as TCP does: frames of a connection arrive in order or not at all. A cut loses nothing
+// (what was sent is delivered after Heal, as retransmission would) but tells nobody; a connect
+// across a cut times out. The death of a process closes its connections and refuses new ones at
+// once, because its kernel lives; the loss of a host does not. A paused process (its executor is
+// paused) goes on accepting, as a kernel's backlog does, and answers nothing.
+
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "base/executor.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "rpc/frame_transport.h"
+
+namespace baton {
+
+class SimulatedNetwork : public std::enable_shared_from_this<SimulatedNetwork> {
+ public:
+  explicit SimulatedNetwork(uint64_t seed) : random_(NewSeededRandom(seed)) {}
+
+  // The transport of one process. The name is the test's; a process that is started again after
+  // Kill takes the same name and a transport of its own.
+  FrameTransportPtr NewProcess(const std::string& process);
+
+  // Each frame takes `base` and up to `jitter` more.
+  void SetLatency(Duration base, Duration jitter) {
+    latency_ = base;
+    jitter_ = jitter;
+  }
+
+  // The process died (kill -9): nobody hears from it, everyone hears of it.
+  void Kill(const std::string& process);
+  // Its host died, or lost power: nobody hears of it either.
+  void LoseHost(const std::string& process);
+
+  // Both directions, or one. Cut from itself: no effect.
+  void Cut(const std::string& a, const std::string& b) {
+    CutOneWay(a, b);
+    CutOneWay(b, a);
+  }
+  void CutOneWay(const std::string& from, const std::string& to) { cuts_.insert({from, to}); }
+  void Heal(const std::string& a, const std::string& b);
+  void HealAll();
+
+  // Every connection between the two breaks; both hear of it, ports stay open.
+  void Reset(const std::string& a, const std::string& b);
+
+  size_t open_connections() const;
+
+ private:
+  class Connection;
+  class Listener;
+  class Transport;
+  using Direction = std::pair<std::string, std::string>;  // from, to
+  using Delivery = absl::AnyInvocable<void()>;
+
+  struct ListenerEntry {
+    std::string process;
+    ExecutorPtr executor;
+    FrameTransport::AcceptCallback on_accept;
+    uint64_t id = 0;
+  };
+
+  bool IsCut(const std::string& from, const std::string& to) const {
+    return lost_hosts_.contains(from) || lost_hosts_.contains(to) || cuts_.contains({from, to});
+  }
+  Duration Latency() {
+    return latency_ + (jitter_ > Duration::zero() ? random_->Below(jitter_) : Duration::zero());
+  }
+  void Flush(const Direction& direction);
+
+  void Connect(const std::string& process, const std::string& address, Duration timeout,
+               ExecutorPtr executor, FrameTransport::ConnectCallback callback);
+  absl::StatusOr<std::unique_ptr<FrameListener>> Listen(const std::string& process,
+                                                        const std::string& address,
+                                                        ExecutorPtr executor,
+                                                        FrameTransport::AcceptCallback on_accept);
+
+  const RandomPtr random_;
+  Duration latency_ = std::chrono::microseconds(100);
+  Duration jitter_ = Duration::zero();
+  std::map<std::string, ListenerEntry> listeners_;  // by address
+  std::map<std::string, std::string> owners_;       // address → the process that had it last
+  std::vector<std::weak_ptr<Connection>> connections_;
+  std::set<Direction> cuts_;
+  std::set<std::string> lost_hosts_;
+  std::map<Direction, std::deque<Delivery>> held_;  // by cuts
+  int last_port_ = 20000;
+  uint64_t last_listener_ = 0;
+};
+using SimulatedNetworkPtr = std::shared_ptr<SimulatedNetwork>;
+
+// One end of a connection.
+class SimulatedNetwork::Connection final : public FrameConnection,
+                                           public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(std::shared_ptr<SimulatedNetwork> network, std::string process, ExecutorPtr executor,
+             std::string peer_address)
+      : network_(std::move(network)),
+        process_(std::move(process)),
+        executor_(std::move(executor)),
+        peer_address_(std::move(peer_address)) {}
+
+  ~Connection() override { TellPeer(Unavailable("{} closed the connection", process_)); }
+
+  void Join(const std::shared_ptr<Connection>& peer) { peer_ = peer; }
+
+  void Start(Callbacks callbacks) override {
+    callbacks_ = std::move(callbacks);
+    executor_->Post([self = shared_from_this()] {
+      self->started_ = true;
+      auto early = std::exchange(self->early_, {});
+      for (auto& deliver : early) deliver();
+    });
+  }
+
+  void Send(std::string frame) override {
+    if (closed_ || dead_) return;
+    unread_bytes_ += frame.size();
+    if (unread_bytes_ > kMaxUnreadBytes) {
+      return Break(ResourceExhausted("{} does not read", peer_address_));
+    }
+    auto peer = peer_.lock();
+    if (!peer) return;
+    Deliver(
+        [self = weak_from_this(), to = std::weak_ptr(peer), frame = std::move(frame)]() mutable {
+          if (auto from = self.lock()) from->unread_bytes_ -= frame.size();
+          if (auto peer = to.lock()) peer->OnFrame(std::move(frame));
+        });
+  }
+
+  void Close() override { Break(Aborted("closed here")); }
+
+  std::string peer_address() const override { return peer_address_; }
+
+  const std::string& process() const { return process_; }
+  std::string peer_process() const {
+    auto peer = peer_.lock();
+    return peer ? peer->process_ : "";
+  }
+  bool open() const { return !closed_ && !dead_; }
+
+  // This side hears `why`; the other side that it was closed.
+  void Break(absl::Status why) {
+    if (!open()) return;
+    closed_ = true;
+    TellPeer(Unavailable("{} closed the connection", process_));
+    executor_->Post([self = shared_from_this(), why = std::move(why)] { self->OnClosed(why); });
+  }
+
+  // Its process is dead: it hears nothing any more.
+  void Die() {
+    if (dead_) return;
+    TellPeer(Unavailable("{} died", process_));
+    dead_ = true;
+  }
+
+ private:
+  static constexpr size_t kMaxUnreadBytes = 64 << 20;
+
+  void TellPeer(absl::Status why) {
+    auto peer = peer_.lock();
+    if (!peer || dead_ || std::exchange(told_, true)) return;
+    Deliver([to = std::weak_ptr(peer), why = std::move(why)] {
+      auto peer = to.lock();
+      if (!peer || !peer->open()) return;
+      peer->closed_ = true;
+      peer->told_ = true;
+      peer->OnClosed(why);
+    });
+  }
+
+  // On the other side's executor, after the latency, in order; held while the way is cut.
+  void Deliver(Delivery delivery) {
+    auto peer = peer_.lock();
+    if (!peer) return;
+    const TimePoint now = executor_->Now();
+    last_arrival_ = std::max(last_arrival_, now + network_->Latency());
+    Delivery send = [executor = peer->executor_, delay = last_arrival_ - now,
+                     delivery = std::move(delivery)]() mutable {
+      executor->PostAfter(delay, std::move(delivery));
+    };
+    if (network_->IsCut(process_, peer->process_)) {
+      network_->held_[{process_, peer->process_}].push_back(std::move(send));
+    } else {
+      send();
+    }
+  }
+
+  void OnFrame(std::string frame) {
+    if (!open()) return;
+    if (!started_) {
+      early_.push_back([self = this, frame = std::move(frame)] { self->OnFrame(frame); });
+      return;
+    }
+    if (callbacks_.on_frame) callbacks_.on_frame(std::move(frame));
+  }
+
+  void OnClosed(const absl::Status& why) {
+    if (!started_) {
+      early_.push_back([self = this, why] { self->OnClosed(why); });
+      return;
+    }
+    auto callbacks = std::exchange(callbacks_, {});
+    if (callbacks.on_closed) callbacks.on_closed(why);
+  }
+
+  const std::shared_ptr<SimulatedNetwork> network_;
+  const std::string process_;
+  const ExecutorPtr executor_;
+  const std::string peer_address_;
+  std::weak_ptr<Connection> peer_;
+  Callbacks callbacks_;
+  bool started_ = false;
+  bool closed_ = false;
+  bool dead_ = false;
+  bool told_ = false;  // the other side knows, or will, that it is over
+  std::vector<Delivery> early_;
+  size_t unread_bytes_ = 0;
+  TimePoint last_arrival_;
+};
+
+class SimulatedNetwork::Listener final : public FrameListener {
+ public:
+  Listener(std::weak_ptr<SimulatedNetwork> network, std::string address, uint64_t id)
+      : network_(std::move(network)), address_(std::move(address)), id_(id) {}
+  ~Listener() override {
+    auto network = network_.lock();
+    if (!network) return;
+    auto found = network->listeners_.find(address_);
+    // A process that took the place of a dead one listens under the same address.
+    if (found != network->listeners_.end() && found->second.id == id_) {
+      network->listeners_.erase(found);
+    }
+  }
+  std::string address() const override { return address_; }
+
+ private:
+  const std::weak_ptr<SimulatedNetwork> network_;
+  const std::string address_;
+  const uint64_t id_;
+};
+
+class SimulatedNetwork::Transport final : public FrameTransport {
+ public:
+  Transport(std::shared_ptr<SimulatedNetwork> network, std::string process)
+      : network_(std::move(network)), process_(std::move(process)) {}
+
+  void Connect(const std::string& address, Duration timeout, ExecutorPtr executor,
+               ConnectCallback callback) override {
+    network_->Connect(process_, address, timeout, std::move(executor), std::move(callback));
+  }
+  absl::StatusOr<std::unique_ptr<FrameListener>> Listen(const std::string& address,
+                                                        ExecutorPtr executor,
+                                                        AcceptCallback on_accept) override {
+    return network_->Listen(process_, address, std::move(executor), std::move(on_accept));
+  }
+
+ private:
+  const std::shared_ptr<SimulatedNetwork> network_;
+  const std::string process_;
+};
+
+inline FrameTransportPtr SimulatedNetwork::NewProcess(const std::string& process) {
+  lost_hosts_.erase(process);
+  return std::make_shared<Transport>(shared_from_this(), process);
+}
+
+inline void SimulatedNetwork::Connect(const std::string& process, const std::string& address,
+                                      Duration timeout, ExecutorPtr executor,
+                                      FrameTransport::ConnectCallback callback) {
+  const auto owner = owners_.find(address);
+  const bool known = owner != owners_.end();
+  if (known && (IsCut(process, owner->second) || IsCut(owner->second, process))) {
+    executor->PostAfter(timeout, [address, callback = std::move(callback)]() mutable {
+      callback(DeadlineExceeded("no answer from {}", address));
+    });
+    return;
+  }
+  const Duration there = Latency();
+  const auto entry = listeners_.find(address);
+  if (entry == listeners_.end()) {
+    executor->PostAfter(2 * there, [address, callback = std::move(callback)]() mutable {
+      callback(Unavailable("{} refused the connection", address));
+    });
+    return;
+  }
+  const auto& listener = entry->second;
+  auto near = std::make_shared<Connection>(shared_from_this(), process, executor, address);
+  auto far = std::make_shared<Connection>(shared_from_this(), listener.process, listener.executor,
+                                          process + ":" + std::to_string(++last_port_));
+  near->Join(far);
+  far->Join(near);
+  std::erase_if(connections_, [](const auto& weak) { return weak.expired(); });
+  connections_.push_back(near);
+  connections_.push_back(far);
+  listener.executor->PostAfter(there, [on_accept = listener.on_accept, far] { on_accept(far); });
+  executor->PostAfter(2 * there, [near, callback = std::move(callback)]() mutable {
+    callback(FrameConnectionPtr(near));
+  });
+}
+
+inline absl::StatusOr<std::unique_ptr<FrameListener>> SimulatedNetwork::Listen(
+    const std::string& process, const std::string& address, ExecutorPtr executor,
+    FrameTransport::AcceptCallback on_accept) {
+  std::string bound = address;
+  if (bound.ends_with(":0")) {
+    bound = bound.substr(0, bound.size() - 1) + std::to_string(++last_port_);
+  }
+  if (listeners_.contains(bound)) return AlreadyExists("{} is in use", bound);
+  const uint64_t id = ++last_listener_;
+  listeners_[bound] = {process, std::move(executor), std::move(on_accept), id};
+  owners_[bound] = process;
+  return std::make_unique<Listener>(weak_from_this(), bound, id);
+}
+
+inline void SimulatedNetwork::Kill(const std::string& process) {
+  std::erase_if(listeners_, [&](const auto& entry) { return entry.second.process == process; });
+  for (const auto& weak : std::vector(connections_)) {
+    auto connection = weak.lock();
+    if (connection && connection->process() == process) connection->Die();
+  }
+}
+
+inline void SimulatedNetwork::LoseHost(const std::string& process) {
+  lost_hosts_.insert(process);
+  Kill(process);
+  std::erase_if(held_, [&](const auto& entry) {
+    return entry.first.first == process || entry.first.second == process;
+  });
+}
+
+inline void SimulatedNetwork::Heal(const std::string& a, const std::string& b) {
+  for (const Direction& direction : {Direction{a, b}, Direction{b, a}}) {
+    cuts_.erase(direction);
+    Flush(direction);
+  }
+}
+
+inline void SimulatedNetwork::HealAll() {
+  for (const Direction& direction : std::exchange(cuts_, {})) Flush(direction);
+}
+
+inline void SimulatedNetwork::Flush(const Direction& direction) {
+  if (IsCut(direction.first, direction.second)) return;
+  auto node = held_.extract(direction);
+  if (node.empty()) return;
+  for (auto& send : node.mapped()) send();
+}
+
+inline void SimulatedNetwork::Reset(const std::string& a, const std::string& b) {
+  for (const auto& weak : std::vector(connections_)) {
+    auto connection = weak.lock();
+    if (!connection) continue;
+    if ((connection->process() == a && connection->peer_process() == b) ||
+        (connection->process() == b && connection->peer_process() == a)) {
+      connection->Break(Unavailable("connection reset"));
+    }
+  }
+}
+
+inline size_t SimulatedNetwork::open_connections() const {
+  return static_cast<size_t>(
+      std::count_if(connections_.begin(), connections_.end(), [](const auto& weak) {
+        auto connection = weak.lock();
+        return connection && connection->open();
+      }));
+}
+
+}  // namespace baton
