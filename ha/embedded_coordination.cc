@@ -108,6 +108,7 @@ void EmbeddedCoordinationServer::Handle(const PeerAddress& from, ConnectRequest 
   client.session_id = id;
   client.last_connection = request.connection;
   session.connection = request.connection;
+  session.is_open = true;
   Heard(session);
   client.link->ToClient(embedded::ConnectedMessage{request.connection, id});
   for (uint64_t watch : std::exchange(session.held_watches, {})) {
@@ -120,7 +121,7 @@ void EmbeddedCoordinationServer::Handle(const PeerAddress& from, PingRequest req
   Session* session = LiveSession(client, request.connection);
   if (session == nullptr) return;
   Heard(*session);
-  client.link->ToClient(embedded::PongMessage{request.connection});
+  if (session->is_open) client.link->ToClient(embedded::PongMessage{request.connection});
 }
 
 void EmbeddedCoordinationServer::Handle(const PeerAddress& from, CloseRequest request) {
@@ -138,24 +139,29 @@ void EmbeddedCoordinationServer::Handle(const PeerAddress& from, CallRequest req
     const LostAnswer lost = *std::exchange(client.lose_next, std::nullopt);
     // Broken first: a watch of its own that the change fires is told on the next connection.
     ResetConnection(client);
-    if (lost == LostAnswer::kApplied) Execute(client.session_id, request);
-    return;
+    if (lost == LostAnswer::kNotApplied) {
+      // Nor does anything that was sent after it take effect: the order of calls holds.
+      session->connection = kNoConnection;
+      return;
+    }
   }
-  client.link->ToClient(Execute(client.session_id, request));
+  AnswerMessage answer = Execute(client.session_id, request);
+  if (session->is_open) client.link->ToClient(std::move(answer));
 }
 
 void EmbeddedCoordinationServer::ResetConnection(Client& client) {
   auto it = sessions_.find(client.session_id);
   if (it == sessions_.end()) return;
-  const embedded::ConnectionId broken = std::exchange(it->second.connection, kNoConnection);
-  if (broken != kNoConnection) client.link->Deliver(embedded::ResetMessage{broken});
+  if (!std::exchange(it->second.is_open, false)) return;
+  client.link->Deliver(embedded::ResetMessage{it->second.connection});
 }
 
 // ---- Sessions
 
 int64_t EmbeddedCoordinationServer::NewSession(embedded::ClientId client, Duration timeout) {
   const int64_t id = ++last_session_;
-  sessions_[id] = Session{client, kNoConnection, timeout, executor_->Now() + timeout, kNoTimer, {}};
+  const TimePoint deadline = executor_->Now() + timeout;
+  sessions_[id] = Session{client, kNoConnection, false, timeout, deadline, kNoTimer, {}};
   ArmExpiry(id);
   return id;
 }
@@ -199,7 +205,7 @@ void EmbeddedCoordinationServer::EndSession(int64_t session_id) {
   auto it = sessions_.find(session_id);
   if (it == sessions_.end()) return;
   const embedded::ClientId client_id = it->second.client;
-  const bool was_connected = it->second.connection != kNoConnection;
+  const bool was_open = it->second.is_open;
   executor_->Cancel(it->second.timer);
   sessions_.erase(it);
   watches_.DropSession(session_id);
@@ -210,7 +216,7 @@ void EmbeddedCoordinationServer::EndSession(int64_t session_id) {
   if (!deletes.empty()) Change(session_id, deletes);
   auto client = clients_.find(client_id);
   if (client == clients_.end() || client->second.session_id != session_id) return;
-  if (was_connected) client->second.link->ToClient(embedded::ExpiredMessage{session_id});
+  if (was_open) client->second.link->ToClient(embedded::ExpiredMessage{session_id});
   if (!client->second.link->has_peer()) clients_.erase(client);
 }
 
@@ -262,7 +268,7 @@ MultiResult EmbeddedCoordinationServer::Change(int64_t session_id,
 void EmbeddedCoordinationServer::Fire(const WatchId& watch) {
   auto it = sessions_.find(watch.session);
   if (it == sessions_.end()) return;
-  if (it->second.connection == kNoConnection) {
+  if (!it->second.is_open) {
     it->second.held_watches.push_back(watch.id);
     return;
   }

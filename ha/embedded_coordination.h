@@ -60,7 +60,8 @@ class EmbeddedCoordinationServer : public std::enable_shared_from_this<EmbeddedC
  private:
   struct Session {
     embedded::ClientId client;
-    embedded::ConnectionId connection;  // kNoConnection: lost
+    embedded::ConnectionId connection;  // whose requests count
+    bool is_open;                       // towards the client; false: its answers are lost
     Duration timeout;
     TimePoint deadline;
     TimerId timer = kNoTimer;
