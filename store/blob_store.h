@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,7 @@ namespace baton {
 enum class BlobKind { kJobGraph, kArchivedExecution };
 std::string_view ToString(BlobKind kind);  // the column family
 std::vector<std::string> BlobFamilies();
+std::optional<BlobKind> ParseBlobKind(std::string_view name);
 
 class BlobStore {
  public:
@@ -51,7 +53,13 @@ struct ReplicationOptions {
   Duration pull_timeout = std::chrono::seconds(5);
 };
 
-// `peers` returns the open links to the other replicas and is called on `executor`.
+// A Put writes to the local disk and pushes to every peer at once; it is answered as soon as the
+// local copy and min-copies in all are synced, or as soon as they can no longer be reached. The
+// local copy is required: a leader that cannot write its own disk acknowledges nothing.
+//
+// `peers` returns the open links to the other replicas and is called on `executor`, on which the
+// pushes are counted. Fault point: submission.stored-locally (a job graph's local copy is synced,
+// whatever the peers have by then).
 using PeerLinks = std::function<std::vector<RpcLinkPtr>()>;
 BlobStorePtr NewReplicatedBlobStore(BlobStorePtr local, PeerLinks peers, ExecutorPtr executor,
                                     ReplicationOptions options);

@@ -39,17 +39,25 @@ class JobGraphStore {
   virtual void Prepare(StatusCallback callback) = 0;
 
   // Every pointer, reads pipelined. A job deleted between listing and reading is left out.
+  // kUnavailable, kUnknown: the connection was away in between; list again.
   virtual void List(Callback<std::vector<RecoveredPointer>> callback) = 0;
 
-  // Blob first (min-copies), then the pointer (graph_digest, graph_size, epoch and sequence are set
-  // here). kAlreadyExists: that id has a pointer. kUnknown: it may be there. `pointer` as
-  // committed. Fault points: submission.before-store, submission.stored-locally,
-  // submission.replicated, submission.pointer-committed.
+  // Blob first (min-copies), then the pointer (job_id, graph_digest, graph_size, epoch and sequence
+  // are set here). kAlreadyExists: that id has a pointer, or a result: the job ended. kUnknown: it
+  // may be there. `pointer` as committed. Fault points: submission.before-store,
+  // submission.stored-locally, submission.replicated, submission.pointer-committed.
+  //
+  // Never a second run (P2, P6): the caller looks for a result first, and what it read stays true,
+  // for pointer and result of one id are written by the one fenced leader alone, in order. The one
+  // gap is a result whose commit is of unknown outcome: it may land between the look and the
+  // pointer. So the transaction closes it itself: it makes and removes results/<id> beside the
+  // pointer, which fails as a whole where a result stands.
   virtual void Add(JobId id, const JobGraph& graph, pb::JobPointer pointer,
                    Callback<pb::JobPointer> callback) = 0;
 
-  // Replaces the pointer; epoch and sequence are set here. Updates of one job are committed in the
-  // order of the calls: the caller has at most one in flight.
+  // Replaces the pointer; job_id, epoch and sequence are set here. Updates of one job are committed
+  // in the order of the calls: the caller has at most one in flight. kResourceExhausted: it would
+  // not fit in a znode; the one that is committed stays.
   virtual void Update(JobId id, pb::JobPointer pointer, StatusCallback callback) = 0;
 
   virtual void LoadGraph(const pb::JobPointer& pointer, Callback<JobGraphPtr> callback) = 0;

@@ -3,9 +3,11 @@
 // writes, fills up, flips bits.
 //
 // Threading: any thread may call; nothing blocks the caller. Callbacks come on a thread of the
-// engine's: bind them.
+// engine's: bind them. The last reference must not go on such a thread: the destructor waits for
+// what is under way.
 //
-// Errors: kResourceExhausted (disk full), kDataLoss (corruption), kInternal (EIO and the rest).
+// Errors: kResourceExhausted (disk full, or too much waits), kDataLoss (corruption),
+// kInvalidArgument (no such family), kInternal (EIO and the rest).
 
 #pragma once
 

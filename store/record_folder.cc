@@ -1,0 +1,114 @@
+#include "store/record_folder.h"
+
+#include <memory>
+#include <utility>
+
+#include "base/log.h"
+#include "fmt/format.h"
+#include "store/bounded_loop.h"
+
+namespace baton {
+namespace {
+
+constexpr size_t kReadsAtOnce = 500;
+
+bool IsGone(const absl::Status& status) { return status.code() == absl::StatusCode::kNotFound; }
+
+// Lives on the coordination client's executor once it has begun; its reads hold it.
+class FolderReader : public std::enable_shared_from_this<FolderReader> {
+ public:
+  FolderReader(LeaderFencePtr fence, std::string folder, RecordsCallback callback)
+      : fence_(std::move(fence)), folder_(std::move(folder)), callback_(std::move(callback)) {}
+
+  void Begin() {
+    fence_->client().Children(folder_, nullptr, [self = shared_from_this()](auto buckets) {
+      if (IsGone(buckets.status())) return self->Finish(absl::OkStatus());  // a new cluster
+      if (!buckets.ok()) return self->Finish(buckets.status());
+      self->buckets_ = *std::move(buckets);
+      self->ListBuckets();
+    });
+  }
+
+ private:
+  void ListBuckets() {
+    RunBounded(
+        buckets_.size(), kReadsAtOnce,
+        [self = shared_from_this()](size_t i, StepDone done) {
+          self->ListBucket(self->folder_ + "/" + self->buckets_[i], std::move(done));
+        },
+        [self = shared_from_this()](const absl::Status& status) {
+          status.ok() ? self->ReadNodes() : self->Finish(status);
+        });
+  }
+
+  void ListBucket(const std::string& bucket, StepDone done) {
+    fence_->client().Children(
+        bucket, nullptr,
+        [self = shared_from_this(), bucket,
+         done = std::move(done)](absl::StatusOr<std::vector<std::string>> names) mutable {
+          if (!names.ok()) return done(IsGone(names.status()) ? absl::OkStatus() : names.status());
+          for (const auto& name : *names) self->AddNode(bucket + "/" + name, name);
+          done(absl::OkStatus());
+        });
+  }
+
+  void AddNode(std::string path, const std::string& name) {
+    const auto id = JobId::Parse(name);
+    if (id.ok()) {
+      nodes_.push_back({*id, std::move(path)});
+    } else {
+      log::Error("a node that names no job is left alone path={}", path);
+    }
+  }
+
+  void ReadNodes() {
+    RunBounded(
+        nodes_.size(), kReadsAtOnce,
+        [self = shared_from_this()](size_t i, StepDone done) {
+          self->ReadNode(self->nodes_[i], std::move(done));
+        },
+        [self = shared_from_this()](const absl::Status& status) { self->Finish(status); });
+  }
+
+  struct Node {
+    JobId id;
+    std::string path;
+  };
+
+  void ReadNode(const Node& node, StepDone done) {
+    fence_->client().Get(node.path, nullptr,
+                         [self = shared_from_this(), id = node.id,
+                          done = std::move(done)](absl::StatusOr<NodeData> read) mutable {
+                           if (IsGone(read.status())) return done(absl::OkStatus());
+                           if (!read.ok()) return done(read.status());
+                           self->records_.push_back({id, std::move(read->data)});
+                           done(absl::OkStatus());
+                         });
+  }
+
+  void Finish(const absl::Status& status) {
+    if (!status.ok()) return callback_(status);
+    callback_(std::move(records_));
+  }
+
+  const LeaderFencePtr fence_;
+  const std::string folder_;
+  RecordsCallback callback_;
+  std::vector<std::string> buckets_;
+  std::vector<Node> nodes_;
+  std::vector<StoredRecord> records_;
+};
+
+}  // namespace
+
+std::vector<std::string> BucketNames() {
+  std::vector<std::string> names;
+  for (int i = 0; i < 256; ++i) names.push_back(fmt::format("{:02x}", i));
+  return names;
+}
+
+void ReadRecords(LeaderFencePtr fence, std::string folder, RecordsCallback callback) {
+  std::make_shared<FolderReader>(std::move(fence), std::move(folder), std::move(callback))->Begin();
+}
+
+}  // namespace baton

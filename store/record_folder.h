@@ -1,0 +1,29 @@
+// The folders jobs/<hh>/<job id> and results/<hh>/<job id>: reading all records of one.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "base/ids.h"
+#include "ha/coordination_client.h"
+#include "ha/leader_fence.h"
+
+namespace baton {
+
+struct StoredRecord {
+  JobId id;
+  std::string data;
+};
+using RecordsCallback = absl::AnyInvocable<void(absl::StatusOr<std::vector<StoredRecord>>)>;
+
+// "00" … "ff"
+std::vector<std::string> BucketNames();
+
+// Reads are pipelined. What goes between the listing and its reading is left out. `fence` lends its
+// session and is held until the answer, which comes on the coordination client's executor.
+void ReadRecords(LeaderFencePtr fence, std::string folder, RecordsCallback callback);
+
+}  // namespace baton
