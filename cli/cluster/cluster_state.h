@@ -1,0 +1,76 @@
+// What a local cluster is made of, and how that is remembered in its directory:
+//   cluster.json    the layout: which nodes on which ports; stays, so that the cluster can come up
+//                   again under the same addresses (a member is an id AND an address)
+//   processes.json  the processes that were started; `down` removes it
+
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cli/cluster/process.h"
+
+namespace baton {
+
+struct ClusterOptions {
+  std::string directory;  // absolute after Start
+  int replicas = 3;
+  int task_managers = 2;
+  int slots = 4;  // of each TaskManager
+  int zookeepers = 1;
+  std::chrono::milliseconds session_timeout = std::chrono::seconds(10);
+  Lifetime lifetime = Lifetime::kOfItsOwn;
+  std::map<std::string, std::string> config;  // further keys for every daemon
+};
+
+enum class NodeKind { kZooKeeper, kReplica, kTaskManager, kHaproxy };
+
+struct ClusterNode {
+  NodeKind kind = NodeKind::kReplica;
+  std::string name;            // "replica-1"; also its id
+  uint16_t port = 0;           // REST, ZooKeeper's clients, HAProxy's; a TaskManager's liveness
+  uint16_t peer_port = 0;      // RPC of a replica, quorum of a ZooKeeper
+  uint16_t election_port = 0;  // of a ZooKeeper
+  ProcessId process;           // pid 0: not started
+
+  std::string Address() const;
+  std::string PeerAddress() const;
+  std::string Url() const { return "http://" + Address(); }
+};
+
+struct ClusterState {
+  ClusterOptions options;
+  std::vector<ClusterNode> nodes;  // in the order in which they start
+
+  std::vector<const ClusterNode*> OfKind(NodeKind kind) const;
+  const ClusterNode* Find(const std::string& name) const;
+  ClusterNode* Find(const std::string& name);
+  std::string ZooKeeperQuorum() const;  // "host:port,host:port"
+
+  std::string SharedDirectory() const { return options.directory + "/shared"; }
+  std::string LogFile(const std::string& name) const;
+};
+
+// Nodes on free ports. The ports are held until `*release` is called.
+absl::StatusOr<ClusterState> NewClusterState(const ClusterOptions& options,
+                                             std::function<void()>* release);
+
+// kNotFound: there is no cluster in `directory`.
+absl::StatusOr<ClusterState> LoadClusterState(const std::string& directory);
+absl::Status SaveLayout(const ClusterState& state);
+absl::Status SaveProcesses(const ClusterState& state);
+absl::Status RemoveProcesses(const ClusterState& state);
+
+// What `baton cluster up` prints.
+std::string DescribeCluster(const ClusterState& state);
+
+// Whole or not at all.
+absl::Status WriteFile(const std::string& path, const std::string& content);
+absl::StatusOr<std::string> ReadFile(const std::string& path);
+
+}  // namespace baton

@@ -1,0 +1,179 @@
+#include "cli/drill/drill.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "base/random.h"
+#include "base/status.h"
+#include "cli/drill/drill_jobs.h"
+#include "cli/drill/epoch_watch.h"
+#include "rest/client/wait.h"
+
+namespace baton {
+namespace {
+
+constexpr std::chrono::seconds kStartDeadline(60);
+
+double Milliseconds(std::chrono::nanoseconds span) {
+  return std::chrono::duration<double, std::milli>(span).count();
+}
+
+}  // namespace
+
+Drill::Drill(DrillOptions options, std::unique_ptr<DrillTarget> target, Progress progress)
+    : options_(options),
+      target_(std::move(target)),
+      progress_(std::move(progress)),
+      run_("drill-" + NewSystemRandom()->NewIncarnation().value()),
+      small_starts_(target_->shared_directory() + "/" + run_ + "/small"),
+      long_starts_(target_->shared_directory() + "/" + run_ + "/long") {}
+
+absl::Status Drill::Run(DrillReport* report) {
+  report->session_timeout_ms = target_->session_timeout_ms();
+  if (auto status = Prepare(); !status.ok()) return status;
+  absl::Status status = StartLongTasks();
+  if (status.ok()) status = load_->Start();
+  if (status.ok()) status = RunRounds(report);
+  load_->Stop();
+  Judge(report);
+  report->complete = status.ok();
+  const absl::Status cancelled = client_->Cancel(long_job_);
+  return status.ok() ? cancelled : status;
+}
+
+absl::Status Drill::Prepare() {
+  auto client = RestClient::Open(target_->server());
+  if (!client.ok()) return client.status();
+  client_ = *std::move(client);
+  if (auto status = CheckSlots(); !status.ok()) return status;
+  std::error_code error;
+  const std::string directory = target_->shared_directory() + "/" + run_;
+  std::filesystem::create_directories(directory, error);
+  if (error) return FailedPrecondition("{}: {}", directory, error.message());
+  LoadGenerator::Options load;
+  load.server = target_->server();
+  load.jobs_per_second = std::max(20.0, options_.jobs_per_second);
+  load.job_json = SmallJobJson(run_);
+  load_ = std::make_unique<LoadGenerator>(load, &log_);
+  return absl::OkStatus();
+}
+
+absl::Status Drill::CheckSlots() {
+  auto overview = client_->Overview();
+  if (!overview.ok()) return overview.status();
+  constexpr int kForSmallJobs = 4;
+  const int64_t needed = options_.long_tasks + kForSmallJobs;
+  if (overview->value.slots_available >= needed) return absl::OkStatus();
+  return FailedPrecondition(
+      "the drill needs {} free slots ({} for long tasks, {} for small jobs), but {} of {} are "
+      "free: start the cluster with more (baton cluster up --slots {})",
+      needed, options_.long_tasks, kForSmallJobs, overview->value.slots_available,
+      overview->value.slots_total, needed);
+}
+
+absl::Status Drill::StartLongTasks() {
+  auto job = client_->Submit(LongJobJson(run_, options_.long_tasks));
+  if (!job.ok()) return job.status();
+  long_job_ = job->value.id;
+  const bool started = WaitUntil(
+      [this] {
+        long_starts_.Refresh();
+        return std::cmp_greater_equal(long_starts_.DistinctIds(), options_.long_tasks);
+      },
+      Clock::now() + kStartDeadline);
+  if (started) return absl::OkStatus();
+  return DeadlineExceeded("only {} of {} long tasks wrote their start to {}",
+                          long_starts_.DistinctIds(), options_.long_tasks,
+                          target_->shared_directory());
+}
+
+absl::Status Drill::RunRounds(DrillReport* report) {
+  RestUntil(Clock::now() + options_.settle);
+  for (int i = 0; i < options_.rounds; ++i) {
+    if (auto status = RunRound(report); !status.ok()) {
+      return At(fmt::format("round {}", i + 1), status);
+    }
+    const DrillRound& round = report->rounds.back();
+    progress_(fmt::format(
+        "round {}: {} killed, epoch {} -> {} after {:.1f} ms, longest gap {:.1f} ms, {} errors, {} "
+        "tasks restarted",
+        i + 1, round.killed, round.epoch_before, round.epoch_after, round.new_epoch_ms,
+        round.ack_gap_ms, round.client_errors, round.tasks_restarted));
+    RestUntil(Clock::now() + options_.settle);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Drill::RunRound(DrillReport* report) {
+  auto leader = client_->Leader();
+  if (!leader.ok()) return leader.status();
+  DrillRound& round = report->rounds.emplace_back();
+  round.killed = leader->value.replica;
+  round.epoch_before = leader->value.epoch;
+  const uint64_t errors_before = log_.errors();
+  const uint64_t restarts_before = long_starts_.ExtraStarts();
+  Clock::time_point killed_at;
+  {
+    EpochWatch watch(target_->WatchUrls(round.killed), round.epoch_before);
+    killed_at = Clock::now();
+    auto exit_status = target_->KillLeader(round.killed);
+    if (!exit_status.ok()) return exit_status.status();
+    round.exit_status = *exit_status;
+    const auto sighting = watch.Wait(killed_at + options_.new_epoch_deadline);
+    if (!sighting) return DeadlineExceeded("no new epoch after {} was killed", round.killed);
+    round.epoch_after = sighting->epoch;
+    round.new_epoch_ms = Milliseconds(sighting->at - killed_at);
+  }
+  const absl::Status calm = WaitUntilCalm(round.killed);
+  round.ack_gap_ms = Milliseconds(log_.LongestGap(killed_at, Clock::now()));
+  round.client_errors = log_.errors() - errors_before;
+  long_starts_.Refresh();
+  round.tasks_restarted = long_starts_.ExtraStarts() - restarts_before;
+  for (const std::string& error : log_.LastErrors(std::min<size_t>(3, round.client_errors))) {
+    progress_("error " + error);
+  }
+  return calm;
+}
+
+absl::Status Drill::WaitUntilCalm(const std::string& killed) {
+  if (auto status = target_->Mend(killed); !status.ok()) return status;
+  const size_t missing = WaitForStarts(kStartDeadline);
+  if (missing == 0) return absl::OkStatus();
+  return DeadlineExceeded("{} acknowledged jobs did not start", missing);
+}
+
+size_t Drill::WaitForStarts(std::chrono::seconds deadline) {
+  std::vector<std::string> missing = log_.AcknowledgedIds();
+  WaitUntil(
+      [&] {
+        small_starts_.Refresh();
+        missing = small_starts_.Missing(missing);
+        return missing.empty();
+      },
+      Clock::now() + deadline, std::chrono::milliseconds(50));
+  return missing.size();
+}
+
+void Drill::Judge(DrillReport* report) {
+  report->lost = WaitForStarts(kStartDeadline);
+  // A second run would come a moment after the first.
+  RestUntil(Clock::now() + options_.settle);
+  small_starts_.Refresh();
+  long_starts_.Refresh();
+  report->submitted = log_.submitted();
+  report->acknowledged = log_.acknowledged();
+  report->requests_per_replica = log_.AcknowledgedByReplica();
+  report->duplicated = small_starts_.Repeated().size();
+  report->restarted = std::max<uint64_t>(long_starts_.Repeated().size(), LongTasksNotRunning());
+}
+
+// A task that was ended and not started again has only one line, too.
+uint64_t Drill::LongTasksNotRunning() {
+  auto job = client_->GetJob(long_job_);
+  const int64_t running =
+      job.ok() && !job->value.vertices.empty() ? job->value.vertices[0].tasks["RUNNING"] : 0;
+  return static_cast<uint64_t>(std::max<int64_t>(0, options_.long_tasks - running));
+}
+
+}  // namespace baton

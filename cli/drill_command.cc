@@ -1,0 +1,94 @@
+// baton drill --dir D | --server URL --kill CMD
+
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "CLI/CLI.hpp"
+#include "base/status.h"
+#include "base/units.h"
+#include "cli/command.h"
+#include "cli/drill/drill.h"
+
+namespace baton {
+namespace {
+
+struct DrillArguments {
+  std::string directory;
+  CommandTargetOptions command;
+  DrillOptions drill;
+  std::string settle = "2s";
+  std::string session_timeout;
+};
+
+absl::StatusOr<std::unique_ptr<DrillTarget>> MakeTarget(const CommandContext& context,
+                                                        DrillArguments& arguments) {
+  if (!arguments.directory.empty()) {
+    auto cluster = LocalCluster::Open(arguments.directory);
+    if (!cluster.ok()) return cluster.status();
+    return NewLocalTarget(*std::move(cluster));
+  }
+  if (arguments.command.kill_command.empty() || arguments.command.shared_directory.empty()) {
+    return InvalidArgument(
+        "a drill needs --dir D (a local cluster), or --server URL with --kill CMD and "
+        "--shared-dir D (where the tasks' shared directory is seen here)");
+  }
+  if (!arguments.session_timeout.empty()) {
+    auto timeout = ParseDuration(arguments.session_timeout);
+    if (!timeout.ok()) return At("--session-timeout", timeout.status());
+    arguments.command.session_timeout_ms = ToMillis(*timeout);
+  }
+  arguments.command.server = context.server;
+  return NewCommandTarget(arguments.command);
+}
+
+void RunDrill(CommandContext& context, DrillArguments arguments) {
+  auto settle = ParseDuration(arguments.settle);
+  if (!settle.ok()) return context.Fail(At("--settle", settle.status()));
+  arguments.drill.settle = std::chrono::duration_cast<std::chrono::milliseconds>(*settle);
+  auto target = MakeTarget(context, arguments);
+  if (!target.ok()) return context.Fail(target.status());
+  Drill drill(arguments.drill, *std::move(target),
+              [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
+  DrillReport report;
+  const absl::Status status = drill.Run(&report);
+  if (!report.rounds.empty() || status.ok()) Print(ToJson(report));
+  if (!status.ok()) return context.Fail(status);
+  if (!report.Passed()) context.exit_code = kExitFailed;
+}
+
+}  // namespace
+
+void AddDrillCommand(CLI::App& app, CommandContext& context) {
+  auto arguments = std::make_shared<DrillArguments>();
+  CLI::App* command = app.add_subcommand(
+      "drill",
+      "Kill the leader again and again under load; 0 only if no job was lost or run twice and no "
+      "task restarted");
+  auto* directory = command->add_option("--dir", arguments->directory, "A local cluster");
+  command
+      ->add_option("--kill", arguments->command.kill_command,
+                   "For a cluster at --server: a shell command that kills the leader, whose id is "
+                   "$1 and $BATON_LEADER")
+      ->excludes(directory);
+  command
+      ->add_option("--shared-dir", arguments->command.shared_directory,
+                   "With --kill: the tasks' shared directory as seen here")
+      ->excludes(directory);
+  command->add_option("--session-timeout", arguments->session_timeout,
+                      "With --kill: ZooKeeper's, for the report");
+  command->add_option("--rounds", arguments->drill.rounds, "How many kills")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  command->add_option("--rate", arguments->drill.jobs_per_second, "Small jobs a second (from 20)")
+      ->check(CLI::Range(20.0, 1'000.0))
+      ->capture_default_str();
+  command->add_option("--long-tasks", arguments->drill.long_tasks, "Tasks that must not notice")
+      ->check(CLI::Range(1, 1'000))
+      ->capture_default_str();
+  command->add_option("--settle", arguments->settle, "Load before the first kill and after each")
+      ->capture_default_str();
+  command->callback([&context, arguments] { RunDrill(context, *arguments); });
+}
+
+}  // namespace baton
