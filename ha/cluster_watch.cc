@@ -103,8 +103,15 @@ void ClusterWatch::OnWatch(Node& node, uint64_t watch) {
 
 void ClusterWatch::OnRead(Node& node, uint64_t read, absl::StatusOr<NodeData> data) {
   if (read != node.newest_read) return;
-  state_.*node.slot = data.ok() ? std::optional<NodeData>(*std::move(data)) : std::nullopt;
+  auto& slot = state_.*node.slot;
+  const bool changed = data.ok() != slot.has_value() || (data.ok() && data->data != slot->data);
+  slot = data.ok() ? std::optional<NodeData>(*std::move(data)) : std::nullopt;
   node.fresh = true;
+  if (&node == &epoch_ && changed) {
+    // `leader` changed in the same transaction; until it is read too, the winner seems gone.
+    leader_.fresh = false;
+    Read(leader_);
+  }
   on_change_();
 }
 

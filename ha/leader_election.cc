@@ -100,9 +100,9 @@ bool Election::OwnsLeaderNode() const {
 
 bool Election::IsHindered() {
   absl::Status status = MayContend(View(), highest_epoch_seen_);
-  const bool hindered = !status.ok();
+  if (status.ok()) return false;
   SetHindrance(std::move(status));
-  return hindered;
+  return true;
 }
 
 void Election::SetHindrance(absl::Status hindrance) {
