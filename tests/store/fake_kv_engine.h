@@ -1,0 +1,184 @@
+// A KvEngine in memory, with the faults of disks: it loses what was not synced when its process
+// dies, fills up, fails, and flips bits.
+//
+// A FakeDisk is what survives; a FakeKvEngine is one process that has it open and lives on that
+// process's executor: kill the executor (or drop the engine) and what was not yet synced is lost.
+// Writes that wait together share one sync, as in the real one.
+
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "base/executor.h"
+#include "base/status.h"
+#include "store/kv_engine.h"
+
+namespace baton {
+
+// Threading: any thread.
+class FakeDisk {
+ public:
+  using Place = std::pair<std::string, std::string>;  // family, key
+
+  void SetFull(bool full) {
+    Locked([&] { full_ = full; });
+  }
+  // Every read and write fails (EIO).
+  void SetBroken(bool broken) {
+    Locked([&] { broken_ = broken; });
+  }
+  void FlipBit(const std::string& family, const std::string& key) {
+    Locked([&] {
+      auto it = synced_.find({family, key});
+      if (it != synced_.end() && !it->second.empty()) it->second[it->second.size() / 2] ^= 1;
+    });
+  }
+  // The disk was lost and replaced.
+  void Erase() {
+    Locked([&] { synced_.clear(); });
+  }
+
+  size_t size() const {
+    return Locked([&] { return synced_.size(); });
+  }
+  size_t syncs() const {
+    return Locked([&] { return syncs_; });
+  }
+  bool Has(const std::string& family, const std::string& key) const {
+    return Locked([&] { return synced_.contains({family, key}); });
+  }
+
+ private:
+  friend class FakeKvEngine;
+
+  template <class F>
+  std::invoke_result_t<F> Locked(F f) const {
+    std::lock_guard lock(mutex_);
+    return f();
+  }
+
+  absl::Status Sync(const std::vector<KvWrite>& writes) {
+    return Locked([&]() -> absl::Status {
+      if (broken_) return Internal("the disk failed (EIO)");
+      if (full_) return ResourceExhausted("the disk is full");
+      ++syncs_;
+      for (const auto& write : writes) {
+        if (write.value) {
+          synced_[{write.family, write.key}] = *write.value;
+        } else {
+          synced_.erase({write.family, write.key});
+        }
+      }
+      return absl::OkStatus();
+    });
+  }
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_:
+  std::map<Place, std::string> synced_;
+  bool full_ = false;
+  bool broken_ = false;
+  size_t syncs_ = 0;
+};
+
+class FakeKvEngine final : public KvEngine, public std::enable_shared_from_this<FakeKvEngine> {
+ public:
+  FakeKvEngine(std::shared_ptr<FakeDisk> disk, ExecutorPtr executor,
+               const std::vector<std::string>& families,
+               Duration sync_latency = std::chrono::microseconds(500))
+      : disk_(std::move(disk)),
+        executor_(std::move(executor)),
+        families_(families.begin(), families.end()),
+        sync_latency_(sync_latency) {}
+
+  void Write(std::vector<KvWrite> writes, StatusCallback callback) override {
+    executor_->Post([self = shared_from_this(), writes = std::move(writes),
+                     callback = std::move(callback)]() mutable {
+      self->Enqueue(std::move(writes), std::move(callback));
+    });
+  }
+
+  void Get(std::string family, std::string key, GetCallback callback) override {
+    executor_->Post(
+        [self = shared_from_this(), family = std::move(family), key = std::move(key),
+         callback = std::move(callback)]() mutable { callback(self->GetNow(family, key)); });
+  }
+
+  void Keys(std::string family, std::string prefix, KeysCallback callback) override {
+    executor_->Post(
+        [self = shared_from_this(), family = std::move(family), prefix = std::move(prefix),
+         callback = std::move(callback)]() mutable { callback(self->KeysNow(family, prefix)); });
+  }
+
+ private:
+  struct Waiting {
+    std::vector<KvWrite> writes;
+    StatusCallback callback;
+  };
+
+  void Enqueue(std::vector<KvWrite> writes, StatusCallback callback) {
+    for (const auto& write : writes) {
+      if (!families_.contains(write.family)) return callback(UnknownFamily(write.family));
+    }
+    waiting_.push_back({std::move(writes), std::move(callback)});
+    if (waiting_.size() > 1) return;
+    executor_->PostAfter(sync_latency_, [self = shared_from_this()] { self->SyncWaiting(); });
+  }
+
+  void SyncWaiting() {
+    auto group = std::exchange(waiting_, {});
+    std::vector<KvWrite> writes;
+    for (auto& one : group) {
+      for (auto& write : one.writes) writes.push_back(std::move(write));
+    }
+    const absl::Status status = disk_->Sync(writes);
+    for (auto& one : group) one.callback(status);
+  }
+
+  absl::StatusOr<std::optional<std::string>> GetNow(const std::string& family,
+                                                    const std::string& key) {
+    if (!families_.contains(family)) return UnknownFamily(family);
+    return disk_->Locked([&]() -> absl::StatusOr<std::optional<std::string>> {
+      if (disk_->broken_) return Internal("the disk failed (EIO)");
+      auto it = disk_->synced_.find({family, key});
+      if (it == disk_->synced_.end()) return std::optional<std::string>();
+      return std::optional(it->second);
+    });
+  }
+
+  absl::StatusOr<std::vector<std::string>> KeysNow(const std::string& family,
+                                                   const std::string& prefix) {
+    if (!families_.contains(family)) return UnknownFamily(family);
+    return disk_->Locked([&]() -> absl::StatusOr<std::vector<std::string>> {
+      if (disk_->broken_) return Internal("the disk failed (EIO)");
+      std::vector<std::string> keys;
+      for (auto it = disk_->synced_.lower_bound({family, prefix}); it != disk_->synced_.end();
+           ++it) {
+        const auto& [place_family, key] = it->first;
+        if (place_family != family || !key.starts_with(prefix)) break;
+        keys.push_back(key);
+      }
+      return keys;
+    });
+  }
+
+  static absl::Status UnknownFamily(const std::string& family) {
+    return InvalidArgument("the store has no family '{}'", family);
+  }
+
+  const std::shared_ptr<FakeDisk> disk_;
+  const ExecutorPtr executor_;
+  const std::set<std::string> families_;
+  const Duration sync_latency_;
+  std::vector<Waiting> waiting_;  // on executor_
+};
+
+}  // namespace baton
