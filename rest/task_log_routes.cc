@@ -1,0 +1,119 @@
+#include <memory>
+#include <utility>
+
+#include "base/status.h"
+#include "rest/leader_routes.h"
+#include "rest/path_params.h"
+#include "rest/responses.h"
+
+namespace baton {
+namespace {
+
+using Done = LeaderCall::Done;
+using CallOrAnswer = std::variant<LeaderCall, HttpResponse>;
+
+constexpr uint64_t kDefaultLimit = 1 << 20;
+constexpr uint64_t kMaxLimit = 4 << 20;  // travels in one frame from the TaskManager
+constexpr Duration kFollowFor = std::chrono::seconds(10);
+constexpr Duration kFollowEvery = std::chrono::milliseconds(200);
+
+HttpResponse LogResponse(TaskLogChunk chunk) {
+  HttpResponse response = TextResponse(200, std::move(chunk.content));
+  response.SetHeader("X-Baton-Log-Size", std::to_string(chunk.size));
+  response.SetHeader("X-Baton-Log-Ended", chunk.ended ? "true" : "false");
+  return response;
+}
+
+// Reads until there is something beyond the offset, the log has ended or the time is over. Kept
+// alive by the callback or timer that it waits for; lives on whichever thread that is, one after
+// the other.
+class LogFollower : public std::enable_shared_from_this<LogFollower> {
+ public:
+  LogFollower(ExecutorPtr executor, DispatcherGatewayPtr gateway, TaskLogRequest request, Done done)
+      : executor_(std::move(executor)),
+        gateway_(std::move(gateway)),
+        request_(std::move(request)),
+        done_(std::move(done)),
+        until_(executor_->Now() + kFollowFor) {}
+
+  void Read() {
+    gateway_->ReadTaskLog(request_,
+                          [self = shared_from_this()](absl::StatusOr<TaskLogChunk> chunk) {
+                            self->OnChunk(std::move(chunk));
+                          });
+  }
+
+ private:
+  void OnChunk(absl::StatusOr<TaskLogChunk> chunk) {
+    if (!chunk.ok()) return done_(chunk.status());
+    if (!chunk->content.empty() || chunk->ended || executor_->Now() >= until_) {
+      return done_(LogResponse(*std::move(chunk)));
+    }
+    executor_->PostAfter(kFollowEvery, [self = shared_from_this()] { self->Read(); });
+  }
+
+  const ExecutorPtr executor_;
+  const DispatcherGatewayPtr gateway_;
+  const TaskLogRequest request_;
+  Done done_;
+  const TimePoint until_;
+};
+
+void ReadOnce(const DispatcherGatewayPtr& gateway, const TaskLogRequest& request, Done done) {
+  gateway->ReadTaskLog(request,
+                       [done = std::move(done)](absl::StatusOr<TaskLogChunk> chunk) mutable {
+                         if (!chunk.ok()) return done(chunk.status());
+                         done(LogResponse(*std::move(chunk)));
+                       });
+}
+
+absl::StatusOr<TaskLogRequest> ReadRequest(const RoutedRequest& request, std::string stream) {
+  absl::StatusOr<JobId> job = JobIdParam(request);
+  if (!job.ok()) return job.status();
+  absl::StatusOr<uint32_t> subtask = NumberParam(request, "subtaskindex");
+  if (!subtask.ok()) return subtask.status();
+  absl::StatusOr<uint32_t> attempt = NumberParam(request, "attempt");
+  if (!attempt.ok()) return attempt.status();
+  absl::StatusOr<uint64_t> offset = NumberQuery(request, "offset", 0, INT64_MAX);
+  if (!offset.ok()) return offset.status();
+  absl::StatusOr<uint64_t> limit = NumberQuery(request, "limit", kDefaultLimit, UINT32_MAX);
+  if (!limit.ok()) return limit.status();
+  TaskLogRequest log;
+  log.job = *job;
+  log.vertex_id = request.Param("vertexid");
+  log.subtask = *subtask;
+  log.attempt = *attempt;
+  log.stream = std::move(stream);
+  log.offset = *offset;
+  log.limit = static_cast<uint32_t>(std::min(*limit, kMaxLimit));
+  return log;
+}
+
+CallOrAnswer TaskLog(const ExecutorPtr& executor, const RoutedRequest& request,
+                     const std::string& stream) {
+  absl::StatusOr<TaskLogRequest> log = ReadRequest(request, stream);
+  if (!log.ok()) return ErrorResponse(log.status());
+  absl::StatusOr<bool> follow = FlagQuery(request, "follow");
+  if (!follow.ok()) return ErrorResponse(follow.status());
+  LeaderCall call;
+  call.ask = [executor, log = *log, follow = *follow](const DispatcherGatewayPtr& gateway,
+                                                      Done done) {
+    if (!follow || log.limit == 0) return ReadOnce(gateway, log, std::move(done));
+    std::make_shared<LogFollower>(executor, gateway, log, std::move(done))->Read();
+  };
+  return call;
+}
+
+}  // namespace
+
+void AddTaskLogRoutes(const LeaderRoutesContext& context, Router& router) {
+  for (const std::string stream : {"stdout", "stderr"}) {
+    router.Add("GET",
+               "/jobs/:jobid/vertices/:vertexid/subtasks/:subtaskindex/attempts/:attempt/" + stream,
+               LeaderRoute([executor = context.executor, stream](const RoutedRequest& request) {
+                 return TaskLog(executor, request, stream);
+               }));
+  }
+}
+
+}  // namespace baton
