@@ -169,7 +169,8 @@ void LeaderRegistration::Tick() {
   Advance();
   lease_->AskMembersIfSilent(members_, epoch_);
   dependencies_.executor->PostAfter(
-      kHeartbeatInterval, IfAlive(weak_from_this(), [](LeaderRegistration& self) { self.Tick(); }));
+      dependencies_.heartbeat_interval,
+      IfAlive(weak_from_this(), [](LeaderRegistration& self) { self.Tick(); }));
 }
 
 void LeaderRegistration::SendHeartbeat() {

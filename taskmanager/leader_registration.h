@@ -26,7 +26,6 @@ namespace baton {
 
 class LeaderRegistration : public std::enable_shared_from_this<LeaderRegistration> {
  public:
-  static constexpr Duration kHeartbeatInterval = std::chrono::seconds(1);
   static constexpr Duration kCallTimeout = std::chrono::seconds(5);
   static constexpr Duration kRetryDelay = std::chrono::milliseconds(200);
   // A link that says nothing for so long is made anew: its host may be gone without a word.
@@ -36,6 +35,7 @@ class LeaderRegistration : public std::enable_shared_from_this<LeaderRegistratio
   struct Dependencies {
     ExecutorPtr executor;
     std::shared_ptr<DispatcherLinks> links;
+    Duration heartbeat_interval;
   };
   struct Hooks {
     // Description and inventory; epoch and members are filled in here.

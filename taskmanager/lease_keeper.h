@@ -33,7 +33,8 @@ class LeaseKeeper : public std::enable_shared_from_this<LeaseKeeper> {
   // Way 1, the leader answered a heartbeat. A lease that is over is not renewed.
   void RenewFrom(TimePoint request_sent);
 
-  // Way 2, once a second: asks the members when way 1 has been silent for a quarter of the lease.
+  // Way 2, at every heartbeat: asks the members when way 1 has been silent for a quarter of the
+  // lease.
   void AskMembersIfSilent(const pb::MemberList& members, Epoch epoch);
 
   // Another list of members or another epoch: what is being asked now proves nothing any more.

@@ -66,7 +66,9 @@ void MemberPoll::OnConnected(const pb::Member& member, FrameConnectionPtr connec
                     (*link)->Close();
                     return self->Finish(Verdict::kSomebodyMayLead);
                   }
-                  (*link)->Start({});
+                  // What else the replica says there, it says on the kept link too.
+                  (*link)->Start({.on_message = [](const RpcLinkPtr&, const pb::Envelope&) {},
+                                  .on_closed = [](const RpcLinkPtr&, const absl::Status&) {}});
                   self->AskOver(*link, member, LinkKind::kForThisPoll);
                 });
 }

@@ -48,7 +48,7 @@ void TaskExecutor::Wire() {
           .on_lapsed =
               IfAlive(weak, [](TaskExecutor& self) { self.registration_->OnLeaseLapsed(); })});
   registration_ = std::make_shared<LeaderRegistration>(
-      LeaderRegistration::Dependencies{executor, links_}, lease_,
+      LeaderRegistration::Dependencies{executor, links_, options.heartbeat_interval}, lease_,
       LeaderRegistration::Hooks{
           .make_request =
               [weak] {

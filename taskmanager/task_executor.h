@@ -43,6 +43,7 @@ struct TaskExecutorOptions {
   std::string shared_directory;  // empty: none
   DefaultEnvironment environment;
   Duration lease = std::chrono::seconds(20);
+  Duration heartbeat_interval = std::chrono::seconds(1);
   Duration kill_grace = std::chrono::seconds(10);
 };
 

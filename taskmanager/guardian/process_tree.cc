@@ -79,6 +79,7 @@ std::optional<ProcessStat> ReadProcessStat(pid_t pid) {
   ProcessStat stat;
   std::string field;
   for (int number = 3; fields >> field; ++number) {
+    if (number == 3) stat.state = field[0];
     if (number == 4) stat.parent = std::atoi(field.c_str());
     if (number == 22) stat.start_ticks = std::strtoull(field.c_str(), nullptr, 10);
     if (number == 42) stat.block_io_ticks = std::atoll(field.c_str());

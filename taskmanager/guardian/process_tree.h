@@ -16,6 +16,7 @@
 namespace baton::guardian {
 
 struct ProcessStat {
+  char state = '?';  // 'Z': dead, not yet reaped
   pid_t parent = 0;
   uint64_t start_ticks = 0;     // since boot; with the pid it names a process for ever
   int64_t block_io_ticks = -1;  // -1: the kernel does not count them
