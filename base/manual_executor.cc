@@ -27,7 +27,12 @@ struct ManualExecutor::State {
 };
 
 ManualScheduler::ManualScheduler(uint64_t seed) : random_(seed), now_(kStart) {}
-ManualScheduler::~ManualScheduler() = default;
+ManualScheduler::~ManualScheduler() {
+  // A task left in a queue may own the object that owns the executor: the circle ends here.
+  for (const auto& weak : executors_) {
+    if (auto executor = weak.lock()) executor->Kill();
+  }
+}
 
 std::shared_ptr<ManualExecutor> ManualScheduler::NewExecutor(std::string name) {
   auto executor = std::make_shared<ManualExecutor>(this, std::move(name));
