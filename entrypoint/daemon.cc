@@ -1,0 +1,84 @@
+#include "entrypoint/daemon.h"
+
+#include <signal.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <vector>
+
+#include "CLI/App.hpp"
+#include "CLI/Config.hpp"
+#include "CLI/Formatter.hpp"
+#include "base/config_options.h"
+#include "base/fault_point.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "entrypoint/version.h"
+
+namespace baton {
+namespace {
+
+sigset_t EndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+[[noreturn]] void Refuse(const std::string& name, const absl::Status& why) {
+  std::fprintf(stderr, "%s: %s\n", name.c_str(), Message(why).c_str());
+  std::exit(2);
+}
+
+}  // namespace
+
+Config StartDaemon(const std::string& name, const std::string& description, int argc, char** argv) {
+  CLI::App app(description, name);
+  std::string file;
+  std::vector<std::string> overrides;
+  app.add_option("--config", file, "configuration file (YAML)");
+  app.add_option("-D", overrides, "key=value, wins over the file; repeatable")
+      ->allow_extra_args(false);
+  app.set_version_flag("--version", std::string(kVersion));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    std::exit(app.exit(e) == 0 ? 0 : 2);
+  }
+  auto config = Config::Load(file, overrides);
+  if (!config.ok()) Refuse(name, config.status());
+  const auto level = log::ParseLevel(config->Get(options::kLogLevel));
+  if (!level.ok()) Refuse(name, level.status());
+  if (auto status = log::Init(name, config->Get(options::kLogFile), *level); !status.ok()) {
+    Refuse(name, status);
+  }
+  ArmFaultPointsFromEnvironment();
+  signal(SIGPIPE, SIG_IGN);
+  const sigset_t signals = EndSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return *std::move(config);
+}
+
+int WaitForSignal() {
+  const sigset_t signals = EndSignals();
+  int signal = 0;
+  while (sigwait(&signals, &signal) != 0) {
+  }
+  return signal;
+}
+
+absl::Status WriteReadyFile(const std::string& file, const std::string& content) {
+  if (file.empty()) return absl::OkStatus();
+  const std::string beside = file + ".new";
+  {
+    std::ofstream out(beside, std::ios::trunc);
+    out << content << '\n';
+    if (!out.flush()) return Internal("cannot write {}", beside);
+  }
+  if (std::rename(beside.c_str(), file.c_str()) != 0) return Internal("cannot write {}", file);
+  return absl::OkStatus();
+}
+
+}  // namespace baton

@@ -1,0 +1,24 @@
+// What the daemons share: flags, configuration, logs, signals, the ready file.
+
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/config.h"
+
+namespace baton {
+
+// Reads --config FILE and -D key=value, arms fault points, opens the log, ignores SIGPIPE and
+// blocks SIGTERM and SIGINT in this and every later thread. On a bad flag or configuration it says
+// so on stderr and exits with 2; --help exits with 0.
+Config StartDaemon(const std::string& name, const std::string& description, int argc, char** argv);
+
+// Blocks until SIGTERM or SIGINT and returns it.
+int WaitForSignal();
+
+// Whole or not at all: written beside it and renamed. An empty name does nothing.
+absl::Status WriteReadyFile(const std::string& file, const std::string& content);
+
+}  // namespace baton

@@ -1,0 +1,259 @@
+#include "entrypoint/replica.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "base/status.h"
+
+namespace baton {
+
+std::shared_ptr<Replica> Replica::New(Dependencies dependencies, ReplicaSettings settings) {
+  std::shared_ptr<Replica> replica(new Replica(std::move(dependencies), std::move(settings)));
+  replica->BuildRest();
+  return replica;
+}
+
+Replica::Replica(Dependencies dependencies, ReplicaSettings settings)
+    : deps_(std::move(dependencies)), settings_(std::move(settings)) {
+  const Incarnation incarnation = deps_.random->NewIncarnation();
+  hello_.set_cluster_id(settings_.cluster_id);
+  hello_.set_role(pb::Hello::REPLICA);
+  hello_.set_id(settings_.id.value());
+  hello_.set_incarnation(incarnation.value());
+  self_.set_replica_id(settings_.id.value());
+  self_.set_incarnation(incarnation.value());
+  self_.set_build_version(settings_.version);
+}
+
+void Replica::BuildRest() {
+  RestEndpoint::Dependencies deps;
+  deps.executor = deps_.rest_executor;
+  deps.random = deps_.random;
+  deps.transport = deps_.http;
+  deps.metrics = deps_.metrics;
+  auto weak = weak_from_this();
+  deps.view = [weak] {
+    auto self = weak.lock();
+    return self ? self->View() : LeadershipView{};
+  };
+  deps.local_gateway = [weak]() -> DispatcherGatewayPtr {
+    auto self = weak.lock();
+    return self ? self->LocalGateway() : nullptr;
+  };
+  deps.store_ready = [] { return true; };  // the engine is open before there is a Replica
+  deps.transfer = [weak](absl::AnyInvocable<void(absl::Status)> callback) {
+    auto self = weak.lock();
+    if (!self) return callback(Aborted("this replica is stopping"));
+    self->deps_.ha_executor->Post([self, callback = std::move(callback)]() mutable {
+      self->election_->HandOver(std::move(callback));
+    });
+  };
+  rest_ = RestEndpoint::New(std::move(deps), {settings_.id, settings_.version, settings_.job_limits,
+                                              settings_.relay_limits});
+}
+
+absl::Status Replica::Start(const std::string& rest_address) {
+  server_ = std::make_shared<RpcServer>(deps_.frames, deps_.ha_executor, hello_);
+  StartServer();
+  if (auto status = server_->Start(settings_.rpc_bind_address); !status.ok()) return status;
+  self_.set_rest_address(rest_address);
+  self_.set_rpc_address(settings_.rpc_advertised_address.empty()
+                            ? server_->address()
+                            : settings_.rpc_advertised_address);
+  StartPeers();
+  blobs_ = NewReplicatedBlobStore(
+      NewLocalBlobStore(deps_.engine),
+      [peers = peers_] {
+        std::vector<RpcLinkPtr> links;
+        for (const auto& [id, link] : peers->OpenLinks()) links.push_back(link);
+        return links;
+      },
+      deps_.ha_executor, settings_.replication);
+  auto election =
+      NewLeaderElection({deps_.coordination, deps_.ha_executor,
+                         CoordinationPaths(settings_.zookeeper_root, settings_.cluster_id), self_,
+                         settings_.fence_limits, deps_.random});
+  {
+    std::lock_guard lock(mutex_);
+    election_ = election;
+  }
+  election->AddListener([weak = weak_from_this()](const LeadershipView& view) {
+    if (auto self = weak.lock()) self->OnView(view);
+  });
+  log::Info("replica starts replica={} incarnation={} rest={} rpc={}", settings_.id.value(),
+            self_.incarnation(), rest_address, self_.rpc_address());
+  election->Start(this);
+  return absl::OkStatus();
+}
+
+void Replica::StartServer() {
+  ServeBlobs(*server_, NewLocalBlobStore(deps_.engine));
+  ServePings(*server_, [weak = weak_from_this()] {
+    pb::Pong pong;
+    if (auto self = weak.lock()) {
+      const LeadershipView view = self->View();
+      pong.set_epoch(view.last_winner.epoch());
+      pong.set_leads(view.self_leads);
+    }
+    return pong;
+  });
+  ServeTaskManagers();
+  server_->Observe({.on_opened =
+                        [weak = weak_from_this()](const RpcLinkPtr& link) {
+                          if (auto self = weak.lock()) self->announcer_.OnLinkOpened(link);
+                        },
+                    .on_closed =
+                        [weak = weak_from_this()](const RpcLinkPtr& link, const absl::Status&) {
+                          auto self = weak.lock();
+                          if (!self) return;
+                          self->announcer_.OnLinkClosed(link);
+                          if (self->process_) self->process_->OnLinkClosed(link);
+                        }});
+}
+
+void Replica::ServeTaskManagers() {
+  auto weak = weak_from_this();
+  for (const auto kind :
+       {pb::Envelope::kRegisterTaskManager, pb::Envelope::kHeartbeat, pb::Envelope::kTaskReports}) {
+    server_->Handle(kind, [weak](const RpcLinkPtr& link, pb::Envelope message) {
+      if (auto self = weak.lock()) self->PassToLeaderProcess(link, std::move(message));
+    });
+  }
+  // On the election's own executor: linearised with grant, pause and resume (3.6 way 2).
+  server_->Handle(pb::Envelope::kLeaseQuery, [weak](const RpcLinkPtr& link, pb::Envelope message) {
+    auto self = weak.lock();
+    if (!self) return;
+    self->election_->ObserveEpoch(Epoch{message.lease_query().epoch()});
+    pb::Envelope reply;
+    *reply.mutable_lease_query_reply() =
+        self->election_->AnswerLeaseQuery(TaskManagerId(message.lease_query().task_manager_id()));
+    link->Reply(message, std::move(reply));
+  });
+}
+
+void Replica::PassToLeaderProcess(const RpcLinkPtr& link, pb::Envelope message) {
+  if (message.has_register_task_manager()) {
+    election_->ObserveEpoch(Epoch{message.register_task_manager().highest_epoch_seen()});
+  }
+  if (process_) return process_->OnTaskManagerMessage(link, std::move(message));
+  if (message.correlation_id() != 0) {
+    link->ReplyError(message, Unavailable("replica {} does not lead", settings_.id.value()));
+  }
+}
+
+void Replica::StartPeers() {
+  peers_ = NewPeerMonitor(deps_.frames, deps_.ha_executor, hello_);
+  peers_->Start({.on_dead =
+                     [weak = weak_from_this()](const ReplicaId& id, const Incarnation& dead) {
+                       auto self = weak.lock();
+                       if (!self) return;
+                       log::Info("replica is dead replica={} incarnation={}", id.value(),
+                                 dead.value());
+                       self->election_->ReportDeath(dead);
+                     },
+                 .on_link_up = nullptr});
+}
+
+void Replica::OnView(const LeadershipView& view) {
+  SetPeers(view);
+  announcer_.OnView(view);
+  if (process_) process_->OnView(view);
+  rest_->OnLeadershipChanged(view);
+}
+
+void Replica::SetPeers(const LeadershipView& view) {
+  // Members may be away for a while; replicas that are no members yet hold copies already.
+  std::map<std::string, std::string> addresses;
+  for (const auto& member : view.members.members()) {
+    addresses[member.replica_id()] = member.rpc_address();
+  }
+  for (const auto& replica : view.replicas) {
+    addresses[replica.replica_id()] = replica.rpc_address();
+  }
+  addresses.erase(settings_.id.value());
+  std::vector<PeerAddress> peers;
+  for (const auto& [id, address] : addresses) peers.push_back({ReplicaId(id), address});
+  peers_->SetPeers(std::move(peers));
+}
+
+std::shared_ptr<DispatcherLeaderProcess> Replica::NewLeaderProcess(const pb::LeaderRecord& record,
+                                                                   LeaderFencePtr fence) {
+  DispatcherLeaderProcess::Dependencies deps;
+  deps.executor = deps_.new_executor();
+  deps.transport = deps_.frames;
+  deps.random = deps_.random;
+  deps.fence = std::move(fence);
+  deps.record = record;
+  deps.blobs = blobs_;
+  auto weak = weak_from_this();
+  deps.last_lease_answer = [weak, executor = deps_.ha_executor](const TaskManagerId& id,
+                                                                auto callback) {
+    executor->Post([weak, id, callback = std::move(callback)]() mutable {
+      if (auto self = weak.lock()) callback(self->election_->LastLeaseAnswer(id));
+    });
+  };
+  deps.add_member = [weak, executor = deps_.ha_executor](const pb::Member& member, auto callback) {
+    executor->Post([weak, member, callback = std::move(callback)]() mutable {
+      if (auto self = weak.lock()) self->election_->AddMember(member, std::move(callback));
+    });
+  };
+  deps.options = settings_.dispatcher;
+  return std::make_shared<DispatcherLeaderProcess>(std::move(deps));
+}
+
+void Replica::OnGrant(const pb::LeaderRecord& record, LeaderFencePtr fence) {
+  log::Info("this replica leads replica={} epoch={} cause={}", settings_.id.value(), record.epoch(),
+            record.cause());
+  process_ = NewLeaderProcess(record, std::move(fence));
+  process_->Start();
+  {
+    std::lock_guard lock(mutex_);
+    gateway_ = process_->gateway();
+  }
+  const LeadershipView view = View();
+  process_->OnView(view);
+  rest_->OnLeadershipChanged(view);
+}
+
+void Replica::OnRevoke(Epoch epoch, const absl::Status& why) {
+  log::Info("this replica does not lead any more replica={} epoch={} why={}", settings_.id.value(),
+            epoch.value, why.ok() ? "handed over" : Message(why));
+  {
+    std::lock_guard lock(mutex_);
+    gateway_ = nullptr;
+  }
+  if (process_) process_->Stop();
+  process_ = nullptr;
+}
+
+void Replica::Stop(absl::AnyInvocable<void()> done) {
+  rest_->StopAccepting();
+  if (!election_) return done();
+  election_->Stop([self = shared_from_this(), done = std::move(done)]() mutable {
+    self->peers_->Stop();
+    self->server_->Stop();
+    self->rest_->Stop();
+    done();
+  });
+}
+
+LeadershipView Replica::View() const {
+  LeaderElectionPtr election;
+  {
+    std::lock_guard lock(mutex_);
+    election = election_;
+  }
+  return election ? election->Snapshot() : LeadershipView{};
+}
+
+DispatcherGatewayPtr Replica::LocalGateway() const {
+  DispatcherGatewayPtr gateway;
+  {
+    std::lock_guard lock(mutex_);
+    gateway = gateway_;
+  }
+  return gateway && View().self_leads ? gateway : nullptr;
+}
+
+}  // namespace baton

@@ -1,0 +1,108 @@
+// A dispatcher replica: where election, links to the peers, store, leader process and REST are
+// wired together. Everything external comes in through the seams, so the same class runs in a
+// daemon and, with a whole cluster of others, in one thread under a simulator.
+//
+// Lives on `ha_executor`: Start, Stop and HandOver are called there. rest() may be called from any
+// thread. Owned by main (or a test); Stop before dropping it.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/executor.h"
+#include "base/random.h"
+#include "dispatcher/dispatcher_leader_process.h"
+#include "dispatcher/options.h"
+#include "ha/coordination_client.h"
+#include "ha/leader_announcer.h"
+#include "ha/leader_election.h"
+#include "ha/peer_monitor.h"
+#include "rest/rest_endpoint.h"
+#include "rpc/rpc_server.h"
+#include "store/blob_store.h"
+#include "store/kv_engine.h"
+
+namespace baton {
+
+struct ReplicaSettings {
+  ReplicaId id;
+  std::string cluster_id;
+  std::string zookeeper_root;
+  std::string rpc_bind_address;
+  std::string rpc_advertised_address;  // empty: where it is bound
+  std::string version;
+  ReplicationOptions replication;
+  FenceLimits fence_limits;
+  DispatcherOptions dispatcher;
+  JobLimits job_limits;
+  LeaderRelayLimits relay_limits;
+};
+
+class Replica final : public LeaderContender, public std::enable_shared_from_this<Replica> {
+ public:
+  struct Dependencies {
+    ExecutorPtr ha_executor;  // election, RPC links
+    ExecutorPtr rest_executor;
+    std::function<ExecutorPtr()> new_executor;  // one for each leader process
+    CoordinationClientPtr coordination;         // on ha_executor
+    FrameTransportPtr frames;
+    HttpTransportPtr http;
+    KvEnginePtr engine;
+    RandomPtr random;
+    std::function<std::string()> metrics;  // Prometheus text of the process; may be null
+  };
+
+  static std::shared_ptr<Replica> New(Dependencies dependencies, ReplicaSettings settings);
+
+  // Listens for RPC and takes part in the election; `rest_address` is where others reach rest().
+  absl::Status Start(const std::string& rest_address);
+
+  // Hands over if leading, leaves the cluster, answers what waits; then `done`.
+  void Stop(absl::AnyInvocable<void()> done);
+
+  RequestHandler& rest() { return *rest_; }
+  std::string rpc_address() const { return self_.rpc_address(); }
+  LeadershipView View() const;  // any thread
+
+  // LeaderContender
+  void OnGrant(const pb::LeaderRecord& record, LeaderFencePtr fence) override;
+  void OnRevoke(Epoch epoch, const absl::Status& why) override;
+
+ private:
+  Replica(Dependencies dependencies, ReplicaSettings settings);
+
+  void BuildRest();
+  void StartServer();
+  void StartPeers();
+  void OnView(const LeadershipView& view);
+  void SetPeers(const LeadershipView& view);
+  void ServeTaskManagers();
+  void PassToLeaderProcess(const RpcLinkPtr& link, pb::Envelope message);
+  std::shared_ptr<DispatcherLeaderProcess> NewLeaderProcess(const pb::LeaderRecord& record,
+                                                            LeaderFencePtr fence);
+  DispatcherGatewayPtr LocalGateway() const;
+
+  const Dependencies deps_;
+  const ReplicaSettings settings_;
+  pb::Hello hello_;
+  pb::ReplicaRecord self_;
+  std::shared_ptr<RestEndpoint> rest_;
+
+  // On ha_executor; set by Start.
+  std::shared_ptr<RpcServer> server_;
+  PeerMonitorPtr peers_;
+  BlobStorePtr blobs_;
+  LeaderAnnouncer announcer_;
+  std::shared_ptr<DispatcherLeaderProcess> process_;  // while leading
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_:
+  LeaderElectionPtr election_;
+  DispatcherGatewayPtr gateway_;  // while leading
+};
+
+}  // namespace baton
