@@ -34,11 +34,17 @@ void ViewBoard::Publish(LeadershipView view, LeaderFencePtr fence) {
   {
     std::lock_guard lock(mutex_);
     fence_ = std::move(fence);
-    if (Same(view, view_)) return;
-    view_ = view;
+    view_ = std::move(view);
   }
-  const auto listeners = listeners_;
-  for (const auto& listener : listeners) listener(view);
+  // A listener may cause the next view: it is told when all have heard this one.
+  if (std::exchange(telling_, true)) return;
+  while (!Same(view_, told_)) {
+    told_ = view_;
+    const LeadershipView present = told_;
+    const auto listeners = listeners_;
+    for (const auto& listener : listeners) listener(present);
+  }
+  telling_ = false;
 }
 
 LeadershipView ViewBoard::Snapshot() const {

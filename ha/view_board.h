@@ -33,6 +33,8 @@ class ViewBoard {
 
   const ExecutorPtr executor_;
   std::vector<LeaderElection::ViewListener> listeners_;
+  LeadershipView told_;  // what the listeners heard last
+  bool telling_ = false;
 
   mutable std::mutex mutex_;
   LeadershipView view_;

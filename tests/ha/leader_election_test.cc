@@ -404,6 +404,24 @@ TEST_P(ElectionTest, AStrangerNeverContendsUntilTheLeaderAddsIt) {
   EXPECT_TRUE(cluster_.RunUntil([&] { return b.leads(); }, 1s));
 }
 
+// The list of members that a candidate read must still hold when it wins: it may have been removed.
+TEST_P(ElectionTest, AnElectionByAnOlderMemberListIsLost) {
+  cluster_.MakeMembers({"a"});
+  TestReplica& a = cluster_.Add("a");
+  bool contended = false;
+  a.spy->on_multi = [&](const std::vector<CoordinationOp>& ops) {
+    if (ops.size() < 3 || std::exchange(contended, true)) return;
+    cluster_.server->SetDelay(a.client, 50ms, 0ms);
+    cluster_.admin->Set(cluster_.paths.members(), "", 0,
+                        [](const auto& set) { EXPECT_TRUE(set.ok()); });
+  };
+  a.Start();
+  cluster_.Advance(30s);
+  EXPECT_TRUE(contended);
+  EXPECT_FALSE(a.leads());
+  EXPECT_TRUE(cluster_.log.grants.empty());
+}
+
 TEST_P(ElectionTest, AMemberUnderAnotherAddressIsAStranger) {
   cluster_.MakeMembers({"a", "b"});
   pb::MemberList list;
