@@ -150,8 +150,7 @@ void Handle::Impl::OnSessionOrWatch(zhandle_t* zh, int type, int state, const ch
     });
     return;
   }
-  // Session events come to every watcher too; the first one, given to init, is told of them by a
-  // context of the handle itself.
+  // Session events come to every watcher too; only the one given to init has the handle's context.
   if (context != zoo_get_context(zh)) return;
   const SessionEvent event{ToSessionState(state), zoo_client_id(zh)->client_id};
   options.gate->Post([listener = options.listener, generation = options.generation, event] {
@@ -267,7 +266,12 @@ absl::StatusOr<std::unique_ptr<Handle>> Handle::Open(HandleOptions options) {
   impl->zh = zookeeper_init2(ToClientQuorum(impl->options.quorum).c_str(), &Impl::OnSessionOrWatch,
                              static_cast<int>(ToMillis(impl->options.session_timeout)), nullptr,
                              impl, 0, &LogFromClient);
-  if (impl->zh != nullptr) return handle;
+  if (impl->zh != nullptr) {
+    // Names are looked up anew when the connection is lost. The default is with every event of the
+    // socket, on the thread that sends the pings: an outage of DNS would end a healthy session.
+    zoo_set_servers_resolution_delay(impl->zh, -1);
+    return handle;
+  }
   return Unavailable("cannot open {}: {}", impl->options.quorum, std::strerror(errno));
 }
 

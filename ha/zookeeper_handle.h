@@ -69,7 +69,7 @@ struct HandleOptions {
 
 class Handle {
  public:
-  // kUnavailable: no host of the quorum resolves. kInvalidArgument: the quorum makes no sense.
+  // kUnavailable: no host of the quorum resolves, or the quorum makes no sense.
   static absl::StatusOr<std::unique_ptr<Handle>> Open(HandleOptions options);
   ~Handle();
   Handle(const Handle&) = delete;

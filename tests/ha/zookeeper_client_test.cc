@@ -23,6 +23,7 @@ using testing::LoopExecutor;
 using testing::ZooKeeperProcess;
 
 constexpr Duration kPatience = seconds(30);
+constexpr Duration kSessionTimeout = seconds(4);  // the longest that the server grants
 
 class ZooKeeperClientTest : public ::testing::Test {
  protected:
@@ -37,7 +38,7 @@ class ZooKeeperClientTest : public ::testing::Test {
   }
 
   CoordinationClientPtr NewClient(const std::string& quorum, ExecutorPtr executor) {
-    return NewZooKeeperClient({quorum, seconds(2), std::move(executor)});
+    return NewZooKeeperClient({quorum, kSessionTimeout, std::move(executor)});
   }
   // Whether a client of this quorum connects.
   CoordinationClientPtr Connect(const std::string& quorum) {
