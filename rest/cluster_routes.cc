@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "rest/gateway_answer.h"
 #include "rest/json_shapes.h"
 #include "rest/leader_routes.h"
 #include "rest/responses.h"
@@ -12,27 +13,26 @@ namespace {
 
 using Done = LeaderCall::Done;
 using CallOrAnswer = std::variant<LeaderCall, HttpResponse>;
-using TaskManagersView =
-    std::function<absl::StatusOr<std::string>(const std::vector<TaskManagerInfo>&)>;
+using Infos = std::vector<TaskManagerInfo>;
+using TaskManagersView = std::function<absl::StatusOr<std::string>(const Infos&)>;
 
-LeaderCall AskTaskManagers(TaskManagersView view) {
+LeaderCall AskTaskManagers(const ExecutorPtr& executor, TaskManagersView view) {
   LeaderCall call;
-  call.ask = [view = std::move(view)](const DispatcherGatewayPtr& gateway, Done done) {
-    gateway->ListTaskManagers(
-        [view, done = std::move(done)](absl::StatusOr<std::vector<TaskManagerInfo>> infos) mutable {
-          if (!infos.ok()) return done(infos.status());
-          absl::StatusOr<std::string> body = view(*infos);
-          if (!body.ok()) return done(body.status());
-          done(JsonResponse(200, *std::move(body)));
-        });
+  call.ask = [executor, view = std::move(view)](const DispatcherGatewayPtr& gateway, Done done) {
+    gateway->ListTaskManagers(Answering<Infos>(
+        executor, std::move(done), [view](const Infos& infos) -> absl::StatusOr<HttpResponse> {
+          absl::StatusOr<std::string> body = view(infos);
+          if (!body.ok()) return body.status();
+          return JsonResponse(200, *std::move(body));
+        }));
   };
   return call;
 }
 
-CallOrAnswer OneTaskManager(const RoutedRequest& request) {
+CallOrAnswer OneTaskManager(const ExecutorPtr& executor, const RoutedRequest& request) {
   return AskTaskManagers(
-      [id = request.Param("taskmanagerid")](
-          const std::vector<TaskManagerInfo>& infos) -> absl::StatusOr<std::string> {
+      executor,
+      [id = request.Param("taskmanagerid")](const Infos& infos) -> absl::StatusOr<std::string> {
         auto it = std::find_if(infos.begin(), infos.end(),
                                [&id](const TaskManagerInfo& info) { return info.id == id; });
         if (it == infos.end()) return NotFound("No TaskManager registered under {}.", id);
@@ -40,29 +40,25 @@ CallOrAnswer OneTaskManager(const RoutedRequest& request) {
       });
 }
 
-LeaderCall AskOverview(const std::string& version) {
+LeaderCall AskOverview(const ExecutorPtr& executor, const std::string& version) {
   LeaderCall call;
-  call.ask = [version](const DispatcherGatewayPtr& gateway, Done done) {
-    gateway->GetOverview(
-        [version, done = std::move(done)](absl::StatusOr<ClusterOverview> overview) mutable {
-          if (!overview.ok()) return done(overview.status());
-          done(JsonResponse(200, OverviewJson(*overview, version)));
-        });
+  call.ask = [executor, version](const DispatcherGatewayPtr& gateway, Done done) {
+    gateway->GetOverview(Answering<ClusterOverview>(
+        executor, std::move(done), [version](const ClusterOverview& overview) {
+          return JsonResponse(200, OverviewJson(overview, version));
+        }));
   };
   return call;
 }
 
 using Transfer = std::function<void(absl::AnyInvocable<void(absl::Status)>)>;
 
-LeaderCall TransferCall(const Transfer& transfer) {
+LeaderCall TransferCall(const ExecutorPtr& executor, const Transfer& transfer) {
   LeaderCall call;
   // If it was done and the answer lost, a repetition would depose the next leader too.
   call.repeat = LeaderCall::Repeat::kUnsafe;
-  call.ask = [transfer](const DispatcherGatewayPtr&, Done done) {
-    transfer([done = std::move(done)](absl::Status status) mutable {
-      if (!status.ok()) return done(std::move(status));
-      done(JsonResponse(202, "{}"));
-    });
+  call.ask = [executor, transfer](const DispatcherGatewayPtr&, Done done) {
+    transfer(AnsweringStatus(executor, std::move(done), JsonResponse(202, "{}")));
   };
   return call;
 }
@@ -70,18 +66,22 @@ LeaderCall TransferCall(const Transfer& transfer) {
 }  // namespace
 
 void AddClusterRoutes(const LeaderRoutesContext& context, Router& router) {
-  router.Add("GET", "/overview",
-             LeaderRoute([version = context.version](const RoutedRequest&) -> CallOrAnswer {
-               return AskOverview(version);
-             }));
-  router.Add("GET", "/taskmanagers", LeaderRoute([](const RoutedRequest&) -> CallOrAnswer {
-               return AskTaskManagers(TaskManagersJson);
-             }));
-  router.Add("GET", "/taskmanagers/:taskmanagerid", LeaderRoute(OneTaskManager));
-  router.Add("POST", "/leader/transfer",
-             LeaderRoute([transfer = context.transfer](const RoutedRequest&) -> CallOrAnswer {
-               return TransferCall(transfer);
-             }));
+  const ExecutorPtr& executor = context.executor;
+  auto add = [&router](const char* method, const char* pattern, auto route) {
+    router.Add(method, pattern, LeaderRoute([route](const RoutedRequest& request) -> CallOrAnswer {
+                 return route(request);
+               }));
+  };
+  add("GET", "/overview", [executor, version = context.version](const RoutedRequest&) {
+    return AskOverview(executor, version);
+  });
+  add("GET", "/taskmanagers",
+      [executor](const RoutedRequest&) { return AskTaskManagers(executor, TaskManagersJson); });
+  add("GET", "/taskmanagers/:taskmanagerid",
+      [executor](const RoutedRequest& request) { return OneTaskManager(executor, request); });
+  add("POST", "/leader/transfer", [executor, transfer = context.transfer](const RoutedRequest&) {
+    return TransferCall(executor, transfer);
+  });
 }
 
 }  // namespace baton

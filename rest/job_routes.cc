@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "rest/gateway_answer.h"
 #include "rest/json_shapes.h"
 #include "rest/leader_routes.h"
 #include "rest/path_params.h"
@@ -23,11 +24,10 @@ LeaderRoute AboutJob(ExecutorPtr executor, JobView view) {
     if (!id.ok()) return ErrorResponse(id.status());
     LeaderCall call;
     call.ask = [id = *id, executor, view](const DispatcherGatewayPtr& gateway, Done done) {
-      gateway->GetJob(
-          id, [executor, view, done = std::move(done)](absl::StatusOr<JobDetails> job) mutable {
-            if (!job.ok()) return done(job.status());
-            done(JsonResponse(200, view(*job, executor->WallNow())));
-          });
+      gateway->GetJob(id, Answering<JobDetails>(
+                              executor, std::move(done), [executor, view](const JobDetails& job) {
+                                return JsonResponse(200, view(job, executor->WallNow()));
+                              }));
     };
     return call;
   };
@@ -39,11 +39,10 @@ LeaderRoute AboutAllJobs(ExecutorPtr executor, JobListView view) {
   return [executor, view](const RoutedRequest&) -> CallOrAnswer {
     LeaderCall call;
     call.ask = [executor, view](const DispatcherGatewayPtr& gateway, Done done) {
-      gateway->ListJobs([executor, view, done = std::move(done)](
-                            absl::StatusOr<std::vector<JobOverview>> jobs) mutable {
-        if (!jobs.ok()) return done(jobs.status());
-        done(JsonResponse(200, view(*jobs, executor->WallNow())));
-      });
+      gateway->ListJobs(Answering<std::vector<JobOverview>>(
+          executor, std::move(done), [executor, view](const std::vector<JobOverview>& jobs) {
+            return JsonResponse(200, view(jobs, executor->WallNow()));
+          }));
     };
     return call;
   };
@@ -58,21 +57,18 @@ CallOrAnswer Exceptions(const ExecutorPtr& executor, const RoutedRequest& reques
   })(request);
 }
 
-CallOrAnswer Cancel(const RoutedRequest& request) {
+CallOrAnswer Cancel(const ExecutorPtr& executor, const RoutedRequest& request) {
   absl::StatusOr<JobId> id = JobIdParam(request);
   if (!id.ok()) return ErrorResponse(id.status());
   LeaderCall call;
-  call.ask = [id = *id](const DispatcherGatewayPtr& gateway, Done done) {
-    gateway->CancelJob(id, [done = std::move(done)](absl::Status status) mutable {
-      if (!status.ok()) return done(std::move(status));
-      done(JsonResponse(202, "{}"));
-    });
+  call.ask = [id = *id, executor](const DispatcherGatewayPtr& gateway, Done done) {
+    gateway->CancelJob(id, AnsweringStatus(executor, std::move(done), JsonResponse(202, "{}")));
   };
   return call;
 }
 
 // Flink's PATCH: cancelling is its only mode, and the default.
-CallOrAnswer Terminate(const RoutedRequest& request) {
+CallOrAnswer Terminate(const ExecutorPtr& executor, const RoutedRequest& request) {
   const std::optional<std::string> mode = request.Query("mode");
   if (mode && *mode != "cancel") {
     return ErrorResponse(
@@ -80,24 +76,26 @@ CallOrAnswer Terminate(const RoutedRequest& request) {
                          "(mode) from value \"{}\": expected cancel.",
                          *mode));
   }
-  return Cancel(request);
+  return Cancel(executor, request);
 }
 
-LeaderCall SubmitCall(SubmitRequest submission, const HttpRequest& request) {
+HttpResponse Submitted(const SubmitReply& reply) {
+  HttpResponse response =
+      JsonResponse(reply.already_known ? 200 : 202, SubmittedJson(reply.job_id));
+  response.SetHeader("Location", "/jobs/" + reply.job_id.ToString());
+  return response;
+}
+
+LeaderCall SubmitCall(const ExecutorPtr& executor, SubmitRequest submission,
+                      const HttpRequest& request) {
   LeaderCall call;
   const JobId id = submission.job_id;
   call.forward = WithIdInPath(request, id);
   // The client did not choose the id perhaps; with it, even one that gets no answer can ask.
   call.answer_headers.emplace_back("X-Baton-Job-Id", id.ToString());
-  call.ask = [submission = std::move(submission)](const DispatcherGatewayPtr& gateway, Done done) {
-    gateway->SubmitJob(
-        submission, [done = std::move(done)](absl::StatusOr<SubmitReply> reply) mutable {
-          if (!reply.ok()) return done(reply.status());
-          HttpResponse response =
-              JsonResponse(reply->already_known ? 200 : 202, SubmittedJson(reply->job_id));
-          response.SetHeader("Location", "/jobs/" + reply->job_id.ToString());
-          done(std::move(response));
-        });
+  call.ask = [executor, submission = std::move(submission)](const DispatcherGatewayPtr& gateway,
+                                                            Done done) {
+    gateway->SubmitJob(submission, Answering<SubmitReply>(executor, std::move(done), Submitted));
   };
   return call;
 }
@@ -111,7 +109,7 @@ CallOrAnswer Submit(const LeaderRoutesContext& context, const RoutedRequest& req
   }
   auto submission = ReadSubmission(request.http, path_id, context.job_limits, *context.random);
   if (auto* refusal = std::get_if<HttpResponse>(&submission)) return std::move(*refusal);
-  return SubmitCall(std::get<SubmitRequest>(std::move(submission)), request.http);
+  return SubmitCall(context.executor, std::get<SubmitRequest>(std::move(submission)), request.http);
 }
 
 }  // namespace
@@ -139,9 +137,13 @@ void AddJobRoutes(const LeaderRoutesContext& context, Router& router) {
              LeaderRoute([executor](const RoutedRequest& request) {
                return Exceptions(executor, request);
              }));
-  router.Add("PATCH", "/jobs/:jobid", LeaderRoute(Terminate));
+  router.Add("PATCH", "/jobs/:jobid", LeaderRoute([executor](const RoutedRequest& request) {
+               return Terminate(executor, request);
+             }));
   // Flink's dashboard cancels with a GET.
-  router.Add("GET", "/jobs/:jobid/yarn-cancel", LeaderRoute(Cancel));
+  router.Add(
+      "GET", "/jobs/:jobid/yarn-cancel",
+      LeaderRoute([executor](const RoutedRequest& request) { return Cancel(executor, request); }));
 }
 
 }  // namespace baton

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "rest/gateway_answer.h"
 #include "rest/leader_routes.h"
 #include "rest/path_params.h"
 #include "rest/responses.h"
@@ -25,8 +26,7 @@ HttpResponse LogResponse(TaskLogChunk chunk) {
 }
 
 // Reads until there is something beyond the offset, the log has ended or the time is over. Kept
-// alive by the callback or timer that it waits for; lives on whichever thread that is, one after
-// the other.
+// alive by the callback or timer that it waits for; lives on the executor.
 class LogFollower : public std::enable_shared_from_this<LogFollower> {
  public:
   LogFollower(ExecutorPtr executor, DispatcherGatewayPtr gateway, TaskLogRequest request, Done done)
@@ -36,11 +36,13 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
         done_(std::move(done)),
         until_(executor_->Now() + kFollowFor) {}
 
+  // The first time from anywhere.
   void Read() {
-    gateway_->ReadTaskLog(request_,
-                          [self = shared_from_this()](absl::StatusOr<TaskLogChunk> chunk) {
-                            self->OnChunk(std::move(chunk));
-                          });
+    gateway_->ReadTaskLog(
+        request_,
+        BindTo(executor_, [self = shared_from_this()](absl::StatusOr<TaskLogChunk> chunk) {
+          self->OnChunk(std::move(chunk));
+        }));
   }
 
  private:
@@ -58,14 +60,6 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
   Done done_;
   const TimePoint until_;
 };
-
-void ReadOnce(const DispatcherGatewayPtr& gateway, const TaskLogRequest& request, Done done) {
-  gateway->ReadTaskLog(request,
-                       [done = std::move(done)](absl::StatusOr<TaskLogChunk> chunk) mutable {
-                         if (!chunk.ok()) return done(chunk.status());
-                         done(LogResponse(*std::move(chunk)));
-                       });
-}
 
 absl::StatusOr<TaskLogRequest> ReadRequest(const RoutedRequest& request, std::string stream) {
   absl::StatusOr<JobId> job = JobIdParam(request);
@@ -98,7 +92,10 @@ CallOrAnswer TaskLog(const ExecutorPtr& executor, const RoutedRequest& request,
   LeaderCall call;
   call.ask = [executor, log = *log, follow = *follow](const DispatcherGatewayPtr& gateway,
                                                       Done done) {
-    if (!follow || log.limit == 0) return ReadOnce(gateway, log, std::move(done));
+    if (!follow || log.limit == 0) {
+      return gateway->ReadTaskLog(log,
+                                  Answering<TaskLogChunk>(executor, std::move(done), LogResponse));
+    }
     std::make_shared<LogFollower>(executor, gateway, log, std::move(done))->Read();
   };
   return call;

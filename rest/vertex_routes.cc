@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "rest/gateway_answer.h"
 #include "rest/json_shapes.h"
 #include "rest/leader_routes.h"
 #include "rest/path_params.h"
@@ -23,12 +24,13 @@ CallOrAnswer AskVertex(const ExecutorPtr& executor, const RoutedRequest& request
                  const DispatcherGatewayPtr& gateway, Done done) {
     gateway->GetVertex(
         id, vertex_id,
-        [executor, view, done = std::move(done)](absl::StatusOr<VertexDetails> vertex) mutable {
-          if (!vertex.ok()) return done(vertex.status());
-          absl::StatusOr<std::string> body = view(*vertex, executor->WallNow());
-          if (!body.ok()) return done(body.status());
-          done(JsonResponse(200, *std::move(body)));
-        });
+        Answering<VertexDetails>(
+            executor, std::move(done),
+            [executor, view](const VertexDetails& vertex) -> absl::StatusOr<HttpResponse> {
+              absl::StatusOr<std::string> body = view(vertex, executor->WallNow());
+              if (!body.ok()) return body.status();
+              return JsonResponse(200, *std::move(body));
+            }));
   };
   return call;
 }
