@@ -79,6 +79,9 @@ void LeaderRegistration::SendRegistration(const RpcLinkPtr& link) {
   registering_ = true;
   registering_for_ = Epoch{announced_.epoch()};
   register_again_ = false;
+  // Before the inventory is taken: a deployment that crosses it must not be obeyed, because the
+  // leader will take what the inventory lacks for dead (P4).
+  End("it registers again");
   pb::Envelope request;
   request.set_epoch(epoch_.value);
   *request.mutable_register_task_manager() = hooks_.make_request();
@@ -105,7 +108,8 @@ void LeaderRegistration::OnRegistrationReply(const RpcLinkPtr& link, TimePoint s
     log::Info("registered epoch={} leader={} registration_id={} members={}", epoch_.value,
               announced_.replica_id(), registration_id_, members_.members_size());
     hooks_.on_registered();
-    Advance();  // a newer leader may have been announced meanwhile
+    // A newer leader may have been announced meanwhile, and may answer in its old name yet.
+    if (WantsToRegister()) AdvanceLater(kRetryDelay);
     return;
   }
   log::Info("registration failed epoch={} leader={}: {}", registering_for_.value,
@@ -143,7 +147,7 @@ void LeaderRegistration::AdoptMembers(const pb::MemberList& members) {
 
 void LeaderRegistration::End(const std::string& why) {
   if (registration_id_.empty()) return;
-  log::Warning("registration ended epoch={} registration_id={}: {}", epoch_.value, registration_id_,
+  log::Info("registration ended epoch={} registration_id={}: {}", epoch_.value, registration_id_,
                why);
   registration_id_.clear();
 }

@@ -96,6 +96,7 @@ class FakeReplica {
   // --- how it behaves
   bool leads = false;  // what it answers to lease queries
   bool answers_heartbeats = true;
+  bool answers_registrations = true;
   bool knows_registrations = true;
   uint64_t highest_epoch = 0;  // what it has seen
   uint64_t reply_epoch = 0;    // 0: that of its registration
@@ -145,6 +146,7 @@ class FakeReplica {
   void OnRegister(const RpcLinkPtr& link, const pb::Envelope& m) {
     registrations.push_back(m.register_task_manager());
     for (const auto& status : m.register_task_manager().inventory()) Record(status);
+    if (!answers_registrations) return;
     registration_id = id_ + "-r" + std::to_string(registrations.size());
     pb::Envelope reply;
     auto& answer = *reply.mutable_registration_reply();

@@ -198,6 +198,33 @@ TEST_F(TaskExecutorTest, OrdersOfAnEndedRegistrationAreRefused) {
   EXPECT_TRUE(launcher_->launched().empty());
 }
 
+TEST_F(TaskExecutorTest, ADeploymentThatCrossesANewRegistrationIsRefused) {
+  RegisterAtA();
+  RunOne(0);
+  network_->SetLatency(milliseconds(100), Duration::zero());
+  const std::string old = a().registration_id;
+  launcher_->LoseGuardian();  // registers again: the inventory is on its way
+  scheduler_.RunUntilIdle();
+  a().Deploy(old, {Attempt(1)});
+  ASSERT_TRUE(Until([&] { return a().refused.size() == 1; }));
+  ASSERT_EQ(a().registrations.size(), 2u);
+  EXPECT_EQ(a().registrations[1].inventory_size(), 1);
+  EXPECT_EQ(launcher_->launched().size(), 1u)
+      << "the leader counts it as dead: not in the inventory";
+}
+
+TEST_F(TaskExecutorTest, TheOldLeaderIsNotObeyedOnceTheInventoryIsOnItsWayToTheNewOne) {
+  RegisterAtA();
+  network_->SetLatency(milliseconds(100), Duration::zero());
+  const std::string old = a().registration_id;
+  Elect("b", 2);
+  ASSERT_TRUE(Until([&] { return b().registrations.size() == 1; }));
+  a().Deploy(old, {Attempt(0)});
+  b().answers_registrations = false;
+  ASSERT_TRUE(Until([&] { return a().refused.size() == 1; }));
+  EXPECT_TRUE(launcher_->launched().empty());
+}
+
 TEST_F(TaskExecutorTest, ADeposedLeaderIsNotObeyed) {
   RegisterAtA();
   const std::string old = a().registration_id;
@@ -276,6 +303,7 @@ TEST_F(TaskExecutorTest, NobodyLeadsSoTheMembersKeepTheLeaseAlive) {
   RunOne(0);
   a().leads = false;  // ZooKeeper is down: the leader is paused
   a().answers_heartbeats = false;
+  a().answers_registrations = false;
   scheduler_.AdvanceBy(std::chrono::minutes(5));
   EXPECT_EQ(launcher_->Running().size(), 1u);
   EXPECT_GT(b().lease_queries, 0);
@@ -303,6 +331,7 @@ TEST_F(TaskExecutorTest, AMemberThatLeadsEndsTheLease) {
   RegisterAtA();
   RunOne(0);
   a().answers_heartbeats = false;  // and yet it says that it leads
+  a().answers_registrations = false;
   scheduler_.AdvanceBy(kLease + seconds(1));
   EXPECT_TRUE(launcher_->Running().empty());
 }
