@@ -44,6 +44,12 @@ std::string ToYaml(const Settings& settings) {
   return yaml;
 }
 
+// The configuration refuses a lease of less than 1.5 session timeouts + 4 s.
+std::string Lease(const ClusterState& state) {
+  const int64_t least_ms = state.options.session_timeout.count() * 3 / 2 + 5'000;
+  return fmt::format("{} ms", std::max<int64_t>(20'000, least_ms));
+}
+
 std::string ReplicaConfig(const ClusterState& state, const ClusterNode& node) {
   const int64_t replicas = std::ssize(state.OfKind(NodeKind::kReplica));
   Settings settings = {
@@ -57,6 +63,7 @@ std::string ReplicaConfig(const ClusterState& state, const ClusterNode& node) {
       {"high-availability.zookeeper.client.session-timeout",
        fmt::format("{} ms", state.options.session_timeout.count())},
       {"high-availability.cluster-id", "local"},
+      {"taskmanager.lease", Lease(state)},
       {"store.directory", Home(state, node) + "/store"},
       {"store.min-copies", std::to_string(std::min<int64_t>(2, replicas))},
       {"ready-file", Home(state, node) + "/ready.json"},
@@ -79,6 +86,7 @@ std::string TaskManagerConfig(const ClusterState& state, const ClusterNode& node
       {"taskmanager.shared-directory", state.SharedDirectory()},
       {"taskmanager.liveness.address", node.Address()},
       {"high-availability.cluster-id", "local"},
+      {"taskmanager.lease", Lease(state)},
       {"ready-file", Home(state, node) + "/ready.json"},
   };
   for (const auto& [key, value] : state.options.config) settings[key] = value;

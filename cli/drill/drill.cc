@@ -38,7 +38,7 @@ absl::Status Drill::Run(DrillReport* report) {
   load_->Stop();
   Judge(report);
   report->complete = status.ok();
-  const absl::Status cancelled = client_->Cancel(long_job_);
+  const absl::Status cancelled = CancelLongJob();
   return status.ok() ? cancelled : status;
 }
 
@@ -46,6 +46,7 @@ absl::Status Drill::Prepare() {
   auto client = RestClient::Open(target_->server());
   if (!client.ok()) return client.status();
   client_ = *std::move(client);
+  if (auto status = target_->WaitWhole(); !status.ok()) return status;
   if (auto status = CheckSlots(); !status.ok()) return status;
   std::error_code error;
   const std::string directory = target_->shared_directory() + "/" + run_;
@@ -153,6 +154,20 @@ size_t Drill::WaitForStarts(std::chrono::seconds deadline) {
       },
       Clock::now() + deadline, std::chrono::milliseconds(50));
   return missing.size();
+}
+
+// Returns when its slots are free again, for the next drill.
+absl::Status Drill::CancelLongJob() {
+  if (long_job_.empty()) return absl::OkStatus();
+  if (auto status = client_->Cancel(long_job_); !status.ok()) return status;
+  const bool ended = WaitUntil(
+      [this] {
+        auto job = client_->GetJob(long_job_);
+        return job.ok() && job->value.Ended();
+      },
+      Clock::now() + kStartDeadline, std::chrono::milliseconds(100));
+  if (ended) return absl::OkStatus();
+  return DeadlineExceeded("the long job {} does not end after its cancellation", long_job_);
 }
 
 void Drill::Judge(DrillReport* report) {

@@ -46,6 +46,7 @@ class Drill {
   absl::Status WaitUntilCalm(const std::string& killed);
   // Until every submission acknowledged by now has started, or the deadline.
   size_t WaitForStarts(std::chrono::seconds deadline);
+  absl::Status CancelLongJob();
   void Judge(DrillReport* report);
   uint64_t LongTasksNotRunning();
 

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include <cstdlib>
+#include <functional>
 #include <utility>
 
 #include "base/status.h"
@@ -31,6 +32,8 @@ class LocalTarget final : public DrillTarget {
     }
     return urls;
   }
+
+  absl::Status WaitWhole() override { return cluster_->WaitReady(kMendDeadline); }
 
   absl::StatusOr<std::string> KillLeader(const std::string& replica) override {
     if (auto status = cluster_->Kill(replica); !status.ok()) return status;
@@ -61,6 +64,10 @@ class CommandTarget final : public DrillTarget {
     return {options_.server};
   }
 
+  absl::Status WaitWhole() override {
+    return WaitFor([this] { return Whole(""); });
+  }
+
   absl::StatusOr<std::string> KillLeader(const std::string& replica) override {
     setenv("BATON_LEADER", replica.c_str(), 1);
     const std::string command =
@@ -73,14 +80,7 @@ class CommandTarget final : public DrillTarget {
   }
 
   absl::Status Mend(const std::string& replica) override {
-    absl::Status status;
-    WaitUntil(
-        [&] {
-          status = IsBack(replica);
-          return status.ok();
-        },
-        Clock::now() + kMendDeadline, std::chrono::milliseconds(100));
-    return status;
+    return WaitFor([&] { return Whole(replica); });
   }
 
  private:
@@ -90,12 +90,21 @@ class CommandTarget final : public DrillTarget {
     return quoted;
   }
 
-  absl::Status IsBack(const std::string& replica) const {
+  static absl::Status WaitFor(const std::function<absl::Status()>& check) {
+    absl::Status status;
+    WaitUntil([&] { return (status = check()).ok(); }, Clock::now() + kMendDeadline,
+              std::chrono::milliseconds(100));
+    return status;
+  }
+
+  // Somebody leads; and `replica`, where one is named, is among the living members again.
+  absl::Status Whole(const std::string& replica) const {
     auto client = ProbeClient(options_.server);
     if (!client.ok()) return client.status();
     auto leader = (*client)->Leader();
     if (!leader.ok()) return leader.status();
     if (leader->value.replica.empty()) return Unavailable("nobody leads");
+    if (replica.empty()) return absl::OkStatus();
     auto rows = (*client)->Replicas();
     if (!rows.ok()) return rows.status();
     for (const ReplicaRow& row : rows->value) {

@@ -25,6 +25,8 @@ class DrillTarget {
   virtual int64_t session_timeout_ms() const = 0;    // -1: unknown
   // Where the epoch is watched once `killed` is dead.
   virtual std::vector<std::string> WatchUrls(const std::string& killed) const = 0;
+  // Waits until nothing is missing: what a drill starts from.
+  virtual absl::Status WaitWhole() = 0;
   // Kills it at once; says how it ended.
   virtual absl::StatusOr<std::string> KillLeader(const std::string& replica) = 0;
   // Brings it back and waits until the cluster is whole again.
