@@ -55,11 +55,21 @@ bool HasSuccessor(const ClusterState& state, const ClusterRecords& records,
 void DeathList::Add(const Incarnation& incarnation) {
   if (Contains(incarnation.value())) return;
   if (dead_.size() == kMaxDeaths) dead_.pop_front();
-  dead_.push_back(incarnation);
+  dead_.push_back({incarnation.value()});
+}
+
+void DeathList::NoteLeader(const pb::LeaderRecord& leader) {
+  for (Death& death : dead_) {
+    if (death.incarnation == leader.incarnation() && death.epoch == 0) death.epoch = leader.epoch();
+  }
+  std::erase_if(dead_, [&](const Death& death) {
+    return death.incarnation == leader.incarnation() && death.epoch < leader.epoch();
+  });
 }
 
 bool DeathList::Contains(const std::string& incarnation) const {
-  return std::find(dead_.begin(), dead_.end(), Incarnation(incarnation)) != dead_.end();
+  return std::any_of(dead_.begin(), dead_.end(),
+                     [&](const Death& death) { return death.incarnation == incarnation; });
 }
 
 bool LeaderIsDead(const CandidateView& view) {

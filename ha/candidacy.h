@@ -34,14 +34,20 @@ bool IsMember(const pb::MemberList& members, const std::string& replica_id,
 bool HasSuccessor(const ClusterState& state, const ClusterRecords& records,
                   const pb::ReplicaRecord& self);
 
-// Incarnations that are dead for certain; bounded, newest last.
+// Incarnations that are dead for certain; bounded, newest last. Should a report be false all the
+// same, it deposes its victim once: who wins another epoch after it is not dead (no storm, L4).
 class DeathList {
  public:
   void Add(const Incarnation& incarnation);
+  void NoteLeader(const pb::LeaderRecord& leader);
   bool Contains(const std::string& incarnation) const;
 
  private:
-  std::deque<Incarnation> dead_;
+  struct Death {
+    std::string incarnation;
+    uint64_t epoch = 0;  // the one that it was seen to lead; 0: none yet
+  };
+  std::deque<Death> dead_;
 };
 
 // Who asks.

@@ -64,6 +64,7 @@ void Election::Evaluate() {
 }
 
 void Election::NoteEpochs() {
+  if (records_.leader) deaths_.NoteLeader(*records_.leader);
   const uint64_t leader = records_.leader ? records_.leader->epoch() : 0;
   const uint64_t known = std::max(leader, records_.epoch_value());
   highest_epoch_seen_ = std::max(highest_epoch_seen_, Epoch{known});
