@@ -116,7 +116,7 @@ void ResourceManager::ReplaceInventory(TaskManagerSession& session,
   }
   for (const auto& [id, status] : inventory) ApplyStatus(session, id, *status);
   for (const auto& [id, attempt] : session.attempts) {
-    if (attempt.cancel_requested && !attempt.ended) session.to_cancel.push_back(id);
+    if (attempt.cancel_requested && !attempt.ended) session.to_cancel.insert(id);
   }
   ScheduleFlush(session);
 }

@@ -188,7 +188,7 @@ void ResourceManager::CancelAttempt(const ExecutionAttemptId& id) {
   TaskManagerSession& session = *sessions_.at(home->second);
   auto& attempt = session.attempts.at(id);
   if (attempt.ended || std::exchange(attempt.cancel_requested, true)) return;
-  session.to_cancel.push_back(id);
+  session.to_cancel.insert(id);
   ScheduleFlush(session);
 }
 

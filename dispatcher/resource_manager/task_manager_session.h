@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,7 @@ struct TaskManagerSession {
 
   // What goes out with the next flush, in this order.
   std::vector<pb::TaskDeployment> to_deploy;
-  std::vector<ExecutionAttemptId> to_cancel;
+  std::set<ExecutionAttemptId> to_cancel;
   std::vector<ExecutionAttemptId> to_confirm;
 
   uint32_t free_slots() const {
