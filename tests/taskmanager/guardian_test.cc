@@ -468,6 +468,15 @@ TEST_F(GuardianTest, LeavesNoDescendantWhenItsTaskManagerIsGone) {
   EXPECT_TRUE(IsRefused(AskLiveness(bare.liveness_address()).status()));
 }
 
+TEST_F(GuardianTest, ATaskDiesWithItsGuardianThoughNobodyElseActs) {
+  BareGuardian bare(options_);
+  bare.Launch(Attempt(0), FileOf(0), "echo $$ > $FILE; exec sleep 1000");
+  NamedProcess task(FileOf(0));
+  kill(bare.pid(), SIGKILL);
+  EXPECT_TRUE(bare.AwaitExit());
+  EXPECT_TRUE(Eventually([&] { return !task.alive(); }));
+}
+
 TEST_F(GuardianTest, AStartingTaskManagerEndsWhatAnEarlierOneLeft) {
   BareGuardian bare(options_);
   bare.Launch(Attempt(0), FileOf(0), std::string(kDaemon) + "exec sleep 1000");

@@ -327,6 +327,20 @@ TEST_F(TaskExecutorTest, AMemberThatDoesNotAnswerEndsTheLease) {
   EXPECT_TRUE(launcher_->Running().empty());
 }
 
+TEST_F(TaskExecutorTest, AMemberThatCannotBeReachedIsNotAMemberThatIsDead) {
+  NewReplica("c");
+  network_->Cut("tm", "c");  // there never was a link to it
+  auto& member = *a().members.add_members();
+  member.set_replica_id("c");
+  member.set_rpc_address(Address("c"));
+  RegisterAtA();
+  RunOne(0);
+  KillReplica("a");
+  b().leads = false;
+  scheduler_.AdvanceBy(kLease + seconds(1));
+  EXPECT_TRUE(launcher_->Running().empty());
+}
+
 TEST_F(TaskExecutorTest, AMemberThatLeadsEndsTheLease) {
   RegisterAtA();
   RunOne(0);
