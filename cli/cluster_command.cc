@@ -22,7 +22,7 @@ struct ClusterArguments {
 
 void RunUp(CommandContext& context, ClusterArguments arguments) {
   auto timeout = ParseDuration(arguments.session_timeout);
-  if (!timeout.ok()) return context.Fail(At("--session-timeout", timeout.status()));
+  if (!timeout.ok()) return context.FailUsage(At("--session-timeout", timeout.status()));
   arguments.options.session_timeout =
       std::chrono::duration_cast<std::chrono::milliseconds>(*timeout);
   auto cluster = LocalCluster::Up(arguments.options);

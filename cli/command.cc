@@ -9,15 +9,16 @@
 namespace baton {
 namespace {
 
-const char* Advice(int exit_code) {
-  switch (exit_code) {
-    case kExitUnreachable:
-      return " (try again in a moment, or name another replica with --server)";
-    case kExitNotFound:
-      return " (`baton list` shows the jobs there are)";
-    default:
-      return "";
+// What helps with an error that does not say so itself; local errors carry their own advice.
+const char* Advice(const std::string& text, int exit_code) {
+  const bool says_itself = text.find(" (") != std::string::npos;
+  if (exit_code == kExitUnreachable && !says_itself) {
+    return " (try again in a moment, or name another replica with --server)";
   }
+  if (exit_code == kExitNotFound && text.starts_with("Job ")) {
+    return " (`baton list` shows the jobs there are)";
+  }
+  return "";
 }
 
 }  // namespace
@@ -29,9 +30,7 @@ absl::StatusOr<std::unique_ptr<RestClient>> CommandContext::Connect() const {
 void CommandContext::Fail(const absl::Status& status) {
   exit_code = ExitCodeOf(status);
   const std::string text = Message(status);
-  // Advice belongs to what a server said; errors of local files and processes carry their own.
-  const bool advise = text.find(" (") == std::string::npos && text.find('\n') == std::string::npos;
-  std::fprintf(stderr, "baton: %s%s\n", text.c_str(), advise ? Advice(exit_code) : "");
+  std::fprintf(stderr, "baton: %s%s\n", text.c_str(), Advice(text, exit_code));
 }
 
 int ExitCodeOf(const absl::Status& status) {

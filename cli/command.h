@@ -38,6 +38,11 @@ struct CommandContext {
   bool json() const { return format == OutputFormat::kJson; }
   // One sentence on stderr that says what to do next, and the exit code that fits.
   void Fail(const absl::Status& status);
+  // What is wrong with the command line itself.
+  void FailUsage(const absl::Status& status) {
+    Fail(status);
+    exit_code = kExitUsage;
+  }
   void Finish(const absl::Status& status) {
     if (!status.ok()) Fail(status);
   }

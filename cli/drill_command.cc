@@ -44,9 +44,10 @@ absl::StatusOr<std::unique_ptr<DrillTarget>> MakeTarget(const CommandContext& co
 
 void RunDrill(CommandContext& context, DrillArguments arguments) {
   auto settle = ParseDuration(arguments.settle);
-  if (!settle.ok()) return context.Fail(At("--settle", settle.status()));
+  if (!settle.ok()) return context.FailUsage(At("--settle", settle.status()));
   arguments.drill.settle = std::chrono::duration_cast<std::chrono::milliseconds>(*settle);
   auto target = MakeTarget(context, arguments);
+  if (absl::IsInvalidArgument(target.status())) return context.FailUsage(target.status());
   if (!target.ok()) return context.Fail(target.status());
   Drill drill(arguments.drill, *std::move(target),
               [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });

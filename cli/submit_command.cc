@@ -29,7 +29,7 @@ void RunSubmit(CommandContext& context, const SubmitOptions& options) {
   std::optional<JobId> id;
   if (!options.id.empty()) {
     auto parsed = JobId::Parse(options.id);
-    if (!parsed.ok()) return context.Fail(At("--id", parsed.status()));
+    if (!parsed.ok()) return context.FailUsage(At("--id", parsed.status()));
     id = *parsed;
   }
   auto client = context.Connect();

@@ -159,8 +159,8 @@ absl::StatusOr<std::string> LocalCluster::Resolve(const std::string& node) {
   if (node == "leader") return FindLeader(state_);
   if (state_.Find(node) != nullptr) return node;
   std::string names;
-  for (const ClusterNode& known : state_.nodes) names += known.name + ", ";
-  return NotFound("no process is called \"{}\" here; there are {}and \"leader\"", node, names);
+  for (const ClusterNode& known : state_.nodes) names += known.name + " ";
+  return NotFound("no process is called \"{}\" here; there are: {}and \"leader\"", node, names);
 }
 
 absl::Status LocalCluster::Signal(const std::string& node, int signal) {
