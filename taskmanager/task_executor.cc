@@ -225,7 +225,7 @@ void TaskExecutor::OnReadTaskLog(const RpcLinkPtr& link, const pb::Envelope& mes
   const auto id = FromProto(read.id());
   if (!id.ok()) return link->ReplyError(message, id.status());
   // Looked at before the file: what was written until then is all there is.
-  const bool alive = tasks_.Find(*id) == TaskTable::Presence::kAlive;
+  const bool alive = tasks_.MayWriteLogs(*id);
   dependencies_.launcher->ReadLog(
       *id, read.stream(), read.offset(), read.limit(),
       [link, message, alive, offset = read.offset()](absl::StatusOr<LogChunk> chunk) {

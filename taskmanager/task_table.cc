@@ -69,6 +69,18 @@ TaskTable::Presence TaskTable::Find(const ExecutionAttemptId& id) const {
                                                                : Presence::kAlive;
 }
 
+bool TaskTable::MayWriteLogs(const ExecutionAttemptId& id) const {
+  if (id.epoch != Epoch{}) return Find(id) == Presence::kAlive;
+  // The epoch is the last to be compared: the candidates stand together.
+  for (auto it = entries_.lower_bound(id); it != entries_.end(); ++it) {
+    ExecutionAttemptId candidate = it->first;
+    candidate.epoch = id.epoch;
+    if (candidate != id) return false;
+    if (it->second.status.phase() != pb::AttemptStatus::ENDED) return true;
+  }
+  return false;
+}
+
 void TaskTable::MarkCancelRequested(const ExecutionAttemptId& id) {
   if (auto it = entries_.find(id); it != entries_.end()) it->second.cancel_requested = true;
 }

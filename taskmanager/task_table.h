@@ -46,6 +46,9 @@ class TaskTable {
   enum class Presence { kUnknown, kAlive, kEnded };
   Presence Find(const ExecutionAttemptId& id) const;
 
+  // Epoch 0 asks for the attempt of that number, whichever leader deployed it.
+  bool MayWriteLogs(const ExecutionAttemptId& id) const;
+
   void MarkCancelRequested(const ExecutionAttemptId& id);
   bool IsCancelRequested(const ExecutionAttemptId& id) const;
 

@@ -37,7 +37,7 @@ class FakeProcessLauncher final : public ProcessLauncher,
   using ScriptFor = std::function<Script(const LaunchSpec&)>;
   struct Observer {
     std::function<void(const ExecutionAttemptId&)> on_process_start;
-    std::function<void(const ExecutionAttemptId&)> on_process_end;
+    std::function<void(const ExecutionAttemptId&, const pb::FinalReport&)> on_process_end;
   };
 
   // The address is where a simulation lets its guardian answer; this class opens no port.
@@ -89,6 +89,11 @@ class FakeProcessLauncher final : public ProcessLauncher,
   void ReadLog(const ExecutionAttemptId& id, const std::string& stream, uint64_t offset,
                uint32_t limit, LogCallback callback) override {
     auto it = logs_.find({id, stream});
+    for (auto log = logs_.begin(); id.epoch == Epoch{} && log != logs_.end(); ++log) {
+      ExecutionAttemptId any_epoch = log->first.first;
+      any_epoch.epoch = Epoch{};
+      if (any_epoch == id && log->first.second == stream) it = log;  // the newest is the last
+    }
     absl::StatusOr<LogChunk> chunk = NotFound("there is no log of {}", id.ToString());
     if (it != logs_.end()) {
       LogChunk found{"", it->second.size()};
@@ -206,7 +211,7 @@ class FakeProcessLauncher final : public ProcessLauncher,
     auto node = processes_.extract(id);
     if (node.empty()) return;
     report.set_started_ms(node.mapped().started);
-    if (node.mapped().running && observer_.on_process_end) observer_.on_process_end(id);
+    if (node.mapped().running && observer_.on_process_end) observer_.on_process_end(id, report);
     EndLater(id, std::move(report));
   }
 

@@ -414,11 +414,17 @@ TEST_F(TaskExecutorTest, ReadsLogsAndSaysWhenNothingWillBeAdded) {
   EXPECT_EQ(replies[0].size(), 11u);
   EXPECT_FALSE(replies[0].ended());
 
+  // By number only: REST does not know which leader deployed it.
+  request.mutable_read_task_log()->mutable_id()->set_epoch(0);
+  a().Ask(request, keep);
+  ASSERT_TRUE(Until([&] { return replies.size() == 2; }));
+  EXPECT_FALSE(replies[1].ended());
+
   launcher_->Finish(Attempt(0), 0);
   ASSERT_TRUE(Until([&] { return a().Phase(Attempt(0)) == pb::AttemptStatus::ENDED; }));
   a().Ask(request, keep);
-  ASSERT_TRUE(Until([&] { return replies.size() == 2; }));
-  EXPECT_TRUE(replies[1].ended());
+  ASSERT_TRUE(Until([&] { return replies.size() == 3; }));
+  EXPECT_TRUE(replies[2].ended());
 }
 
 TEST_F(TaskExecutorTest, StoppingEndsTheTasksAndReportsThemAsLost) {
