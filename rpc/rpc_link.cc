@@ -11,7 +11,7 @@ namespace baton {
 namespace {
 
 constexpr size_t kMaxPendingCalls = 10'000;
-constexpr size_t kMaxEarlyMessages = 1'000;
+constexpr size_t kMaxEarlyMessages = 10'000;
 
 absl::Status FromError(const pb::Error& error) {
   const auto last = static_cast<uint32_t>(absl::StatusCode::kUnauthenticated);
@@ -145,11 +145,17 @@ void RpcLink::FinishOpen(absl::Status status) {
 }
 
 void RpcLink::Start(Handlers handlers) {
+  // In the callback of Open, at once: the messages behind the other Hello may be many.
+  if (executor_->RunsInThisThread() && early_.empty() && !told_closed_) {
+    handlers_ = std::move(handlers);
+    started_ = true;
+    return;
+  }
   executor_->Post([self = shared_from_this(), handlers = std::move(handlers)]() mutable {
     self->handlers_ = std::move(handlers);
     self->started_ = true;
     for (auto& message : std::exchange(self->early_, {})) {
-      if (!self->closed_) self->handlers_.on_message(self, std::move(message));
+      if (!self->closed_here_) self->handlers_.on_message(self, std::move(message));
     }
     if (self->told_closed_) self->OnConnectionClosed(self->close_reason_);
   });
@@ -197,6 +203,7 @@ void RpcLink::CloseBecause(absl::Status why) {
 }
 
 void RpcLink::Close() {
+  closed_here_ = true;
   closed_ = true;
   connection_->Close();
 }

@@ -114,6 +114,8 @@ class RpcLink : public std::enable_shared_from_this<RpcLink> {
   std::vector<pb::Envelope> early_;  // came between the handshake and Start
 
   std::atomic<bool> closed_ = false;
+  // What came before the other side closed is delivered; what comes after our Close is not.
+  std::atomic<bool> closed_here_ = false;
 
   std::mutex mutex_;
   // Guarded by mutex_:

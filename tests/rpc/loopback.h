@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -84,6 +85,21 @@ class RawSocket {
       if (count <= 0) return;  // closed by the other side: some tests want that
       done += static_cast<size_t>(count);
     }
+  }
+
+  // Adds to `written` what the other side takes; false once it takes nothing for a while.
+  bool WriteWhileTaken(const std::string& bytes, size_t* written) {
+    size_t done = 0;
+    while (done < bytes.size()) {
+      pollfd room{fd_, POLLOUT, 0};
+      if (::poll(&room, 1, /*timeout_ms=*/300) <= 0) return false;
+      const auto count =
+          ::send(fd_, bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (count <= 0) return false;
+      done += static_cast<size_t>(count);
+      *written += static_cast<size_t>(count);
+    }
+    return true;
   }
 
   // Everything until the other side closes.

@@ -287,8 +287,36 @@ TEST_F(RpcLinkTest, MessagesBeforeStartAreKeptInOrder) {
   EXPECT_EQ(got, (std::vector<uint64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
 }
 
+TEST_F(RpcLinkTest, AFloodRightBehindTheHelloIsServed) {
+  pb::Envelope hello;
+  hello.set_protocol_version(kProtocolVersion);
+  *hello.mutable_hello() = HelloOf("eager");
+  pb::Envelope request = PutRequest("");
+  request.set_protocol_version(kProtocolVersion);
+  constexpr uint64_t kRequests = 20'000;
+  auto connected = std::make_shared<Eventually<FrameConnectionPtr>>();
+  transport_->Connect(server_->address(), kLong, client_executor_,
+                      [connected](auto made) { connected->Set(*std::move(made)); });
+  // Read without a link: its frames are counted, the first is the server's Hello.
+  Eventually<bool> all;
+  uint64_t frames = 0;
+  const FrameConnectionPtr connection = connected->Get();
+  connection->Start({[&](std::string) {
+                       if (++frames == kRequests + 1) all.Set(true);
+                     },
+                     [](absl::Status) {}});
+  connection->Send(hello.SerializeAsString());
+  for (uint64_t i = 1; i <= kRequests; ++i) {
+    request.set_correlation_id(i);
+    connection->Send(request.SerializeAsString());
+  }
+  all.Wait();
+  connection->Close();
+}
+
 TEST_F(RpcLinkTest, AStoppedServerRefuses) {
   RpcLinkPtr link = ConnectOrDie();
+  accepted_.Wait();
   const std::string address = server_->address();
   RunOn(*executor_, [this] { server_->Stop(); });
   server_closed_.Wait();
