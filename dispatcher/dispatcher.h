@@ -66,6 +66,8 @@ class Dispatcher : public std::enable_shared_from_this<Dispatcher> {
   void OnPointers(std::vector<RecoveredPointer> pointers);
   void CheckListed();
   void FindArchived(JobId job, Callback<ArchivedJob> callback);
+  void ReadArchivedLog(const JobDetails& job, const TaskLogRequest& request,
+                       Callback<TaskLogChunk> callback);
 
   const Dependencies deps_;
   const std::shared_ptr<JobRegistry> registry_;

@@ -96,30 +96,30 @@ void Dispatcher::ReadTaskLog(TaskLogRequest request, Callback<TaskLogChunk> call
     return deps_.resource_manager->ReadLog(attempt->task_manager, attempt->id, request,
                                            std::move(callback));
   }
-  FindArchived(
-      request.job,
-      BindTo(deps_.executor,
-             IfAlive(weak_from_this(), [request, callback = std::move(callback)](
-                                           Dispatcher& self,
-                                           absl::StatusOr<ArchivedJob> archived) mutable {
-               if (!archived.ok()) return callback(archived.status());
-               const JobDetails& details = archived->details;
-               for (uint32_t v = 0; v < details.vertices.size(); ++v) {
-                 if (details.vertices[v].id != request.vertex_id) continue;
-                 for (const AttemptDetails& attempt : details.vertices[v].subtasks) {
-                   if (attempt.subtask != request.subtask || attempt.attempt != request.attempt ||
-                       attempt.task_manager_id.empty()) {
-                     continue;
-                   }
-                   const ExecutionAttemptId id{request.job, v, attempt.subtask, attempt.attempt,
-                                               attempt.epoch};
-                   return self.deps_.resource_manager->ReadLog(
-                       TaskManagerId(attempt.task_manager_id), id, request, std::move(callback));
-                 }
-               }
-               callback(NotFound("attempt {} of subtask {} of vertex \"{}\" is not known",
-                                 request.attempt, request.subtask, request.vertex_id));
-             })));
+  FindArchived(request.job,
+               BindTo(deps_.executor,
+                      IfAlive(weak_from_this(), [request, callback = std::move(callback)](
+                                                    Dispatcher& self, auto archived) mutable {
+                        if (!archived.ok()) return callback(archived.status());
+                        self.ReadArchivedLog(archived->details, request, std::move(callback));
+                      })));
+}
+
+void Dispatcher::ReadArchivedLog(const JobDetails& job, const TaskLogRequest& request,
+                                 Callback<TaskLogChunk> callback) {
+  for (uint32_t v = 0; v < job.vertices.size(); ++v) {
+    if (job.vertices[v].id != request.vertex_id) continue;
+    for (const AttemptDetails& last : job.vertices[v].subtasks) {
+      if (last.subtask != request.subtask) continue;
+      const bool known = last.attempt == request.attempt;
+      const ExecutionAttemptId id{request.job, v, request.subtask, request.attempt,
+                                  known ? last.epoch : Epoch{}};
+      return deps_.resource_manager->ReadLog(TaskManagerId(known ? last.task_manager_id : ""), id,
+                                             request, std::move(callback));
+    }
+  }
+  callback(
+      NotFound("subtask {} of vertex \"{}\" is not known", request.subtask, request.vertex_id));
 }
 
 }  // namespace baton

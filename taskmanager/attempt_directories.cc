@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <utility>
@@ -13,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "fmt/format.h"
 
 namespace baton {
 namespace {
@@ -66,7 +68,7 @@ absl::StatusOr<LogChunk> AttemptDirectories::ReadLog(const ExecutionAttemptId& i
   if (stream != "stdout" && stream != "stderr") {
     return InvalidArgument("a task has stdout and stderr, not '{}'", stream);
   }
-  const std::string directory = PathOf(id);
+  const std::string directory = id.epoch == Epoch{} ? NewestPathOf(id) : PathOf(id);
   const int fd = open((directory + "/" + stream).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) {
     // The file comes with the first byte.
@@ -81,6 +83,24 @@ absl::StatusOr<LogChunk> AttemptDirectories::ReadLog(const ExecutionAttemptId& i
 void AttemptDirectories::AddEnded(const ExecutionAttemptId& id) {
   ended_.push_back(PathOf(id));
   Prune();
+}
+
+std::string AttemptDirectories::NewestPathOf(const ExecutionAttemptId& id) const {
+  const fs::path subtask = fs::path(PathOf(id)).parent_path();
+  const std::string prefix = fmt::format("{}-e", id.attempt);
+  uint64_t newest = 0;
+  std::error_code error;
+  for (fs::directory_iterator it(subtask, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (!name.starts_with(prefix)) continue;
+    uint64_t epoch = 0;
+    const char* last = name.data() + name.size();
+    const auto parsed = std::from_chars(name.data() + prefix.size(), last, epoch);
+    if (parsed.ec == std::errc() && parsed.ptr == last) newest = std::max(newest, epoch);
+  }
+  ExecutionAttemptId found = id;
+  found.epoch = Epoch{newest};
+  return PathOf(found);
 }
 
 std::string AttemptDirectories::PathOf(const ExecutionAttemptId& id) const {

@@ -24,7 +24,9 @@ class AttemptDirectories {
   // ended attempts keep their directory.
   AttemptDirectories(std::string root, size_t kept_attempts);
 
-  // At most `limit` (and kMaxReadBytes) bytes from `offset`. kNotFound: no such attempt (any more).
+  // At most `limit` (and kMaxReadBytes) bytes from `offset`. An id of epoch 0 means the
+  // newest attempt with that number, whichever leader deployed it. kNotFound: no such attempt (any
+  // more).
   absl::StatusOr<LogChunk> ReadLog(const ExecutionAttemptId& id, const std::string& stream,
                                    uint64_t offset, uint32_t limit) const;
 
@@ -33,6 +35,7 @@ class AttemptDirectories {
 
  private:
   std::string PathOf(const ExecutionAttemptId& id) const;
+  std::string NewestPathOf(const ExecutionAttemptId& id) const;
   void FindEnded();
   void Prune();
   void Remove(const std::string& path);

@@ -57,7 +57,8 @@ class ProcessLauncher {
   // (LEASE_EXPIRED), whatever this process does. No task starts without a running lease.
   virtual void SetLeaseDeadline(TimePoint deadline) = 0;
 
-  // stream: "stdout" or "stderr". kNotFound: no such log (any more).
+  // stream: "stdout" or "stderr". An id of epoch 0 means the newest attempt with that number.
+  // kNotFound: no such log (any more).
   virtual void ReadLog(const ExecutionAttemptId& id, const std::string& stream, uint64_t offset,
                        uint32_t limit, LogCallback callback) = 0;
 

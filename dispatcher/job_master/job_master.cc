@@ -196,11 +196,10 @@ absl::StatusOr<ReportedAttempt> JobMaster::FindAttempt(const TaskLogRequest& req
     return NotFound("vertex \"{}\" has no subtask {}", request.vertex_id, request.subtask);
   }
   const Execution* execution = graph_.at(index).execution.get();
-  if (execution == nullptr || execution->id.attempt != request.attempt) {
-    return NotFound("attempt {} of subtask {} of vertex \"{}\" is not known", request.attempt,
-                    request.subtask, request.vertex_id);
+  if (execution != nullptr && execution->id.attempt == request.attempt) {
+    return ReportedAttempt{execution->task_manager, execution->id, {}};
   }
-  return ReportedAttempt{execution->task_manager, execution->id, {}};
+  return ReportedAttempt{{}, {id_, index.vertex, index.subtask, request.attempt, Epoch{}}, {}};
 }
 
 }  // namespace baton

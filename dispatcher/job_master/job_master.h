@@ -69,7 +69,9 @@ class JobMaster final : public TaskSource, public std::enable_shared_from_this<J
   JobOverview Overview() const;
   JobDetails Details() const;
   absl::StatusOr<VertexDetails> DescribeVertex(const std::string& vertex_id) const;
-  // Where an attempt ran: for its log.
+  // Where an attempt ran: for its log. Without a TaskManager and with epoch 0 where only the
+  // TaskManagers themselves may know it: it ended under an earlier leader, or before the current
+  // one.
   absl::StatusOr<ReportedAttempt> FindAttempt(const TaskLogRequest& request) const;
   const ExecutionGraph& graph() const { return graph_; }
 

@@ -84,6 +84,7 @@ class ResourceManager final : public ResourceManagerGateway,
   bool roster_settled() const override { return roster_loaded_ && awaited_.empty(); }
 
   std::vector<TaskManagerInfo> Describe() const;
+  // From the TaskManager named, or, without one, from whichever has it.
   void ReadLog(const TaskManagerId& task_manager, const ExecutionAttemptId& id,
                const TaskLogRequest& request, DispatcherGateway::Callback<TaskLogChunk> callback);
 
@@ -129,6 +130,9 @@ class ResourceManager final : public ResourceManagerGateway,
   void Enlist(const SessionPtr& session);
   void DelistEmptyOnes();
   void CheckHeartbeats();
+  void ReadLogFrom(const TaskManagerSession& session, const ExecutionAttemptId& id,
+                   const TaskLogRequest& request,
+                   DispatcherGateway::Callback<TaskLogChunk> callback);
   void Tick();
 
   Dependencies deps_;

@@ -184,6 +184,21 @@ TEST_F(JobMasterTest, ACommitThatFailsIsTriedAgainWithItsWaiters) {
   EXPECT_TRUE(answered);
 }
 
+TEST_F(JobMasterTest, TheLogOfAnAttemptThatOnlyATaskManagerKnowsIsLookedForEverywhere) {
+  StartNew(Graph({Vertex("a")}));
+  const auto attempts = rm_.DeployAll();
+  const TaskLogRequest current{JobId::FromKey("job"), "a", 0, 0, "stdout", 0, 100};
+  EXPECT_EQ(master_->FindAttempt(current)->id, attempts[0]);
+  EXPECT_EQ(master_->FindAttempt(current)->task_manager.value(), "tm");
+  TaskLogRequest earlier = current;
+  earlier.attempt = 5;
+  EXPECT_TRUE(master_->FindAttempt(earlier)->task_manager.empty());
+  EXPECT_EQ(master_->FindAttempt(earlier)->id.epoch, Epoch{});
+  TaskLogRequest other = current;
+  other.vertex_id = "b";
+  EXPECT_TRUE(absl::IsNotFound(master_->FindAttempt(other).status()));
+}
+
 // --- what a recovered job adopts
 
 TEST_F(JobMasterTest, ARecoveredJobDeploysNothingBeforeTheRosterHasSettled) {
