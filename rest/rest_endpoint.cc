@@ -65,9 +65,10 @@ void RestEndpoint::AddRoutesOfLeader() {
 
 void RestEndpoint::Handle(HttpRequest request, HttpReply reply) {
   ++requests_;
-  HttpReply decorated = [self = shared_from_this(),
+  // Weak, because what is held for a leader would else keep alive its own holder.
+  HttpReply decorated = [weak = weak_from_this(),
                          reply = std::move(reply)](HttpResponse response) mutable {
-    self->Decorate(response);
+    if (auto self = weak.lock()) self->Decorate(response);
     reply(std::move(response));
   };
   auto found = router_.Find(std::move(request));

@@ -20,6 +20,12 @@ using std::chrono::seconds;
 
 constexpr char kGet[] = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
 
+// A literal with its NUL bytes.
+template <size_t N>
+std::string Bytes(const char (&text)[N]) {
+  return std::string(text, N - 1);
+}
+
 // Says what it was asked; keeps "/slow" until told.
 class EchoHandler final : public RequestHandler {
  public:
@@ -173,10 +179,10 @@ TEST_F(HttpServerTest, RefusesBodiesBeyondTheSumOfAll) {
 TEST_F(HttpServerTest, AnswersWhatIsNotHttpWith400) {
   Start();
   for (const std::string& bytes :
-       {std::string("hello\r\n\r\n"), std::string("GET /\0 HTTP/1.1\r\n\r\n", 19),
-        std::string("GET / HTTP/1.1\r\nA: \0\r\n\r\n", 23), std::string("\0\0\0\0\r\n\r\n", 8),
-        std::string("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"),
-        std::string("GET / HTTP/9.9\r\n\r\n"), std::string("\x16\x03\x01\x02\x00\x01\r\n", 8)}) {
+       {Bytes("hello\r\n\r\n"), Bytes("GET /\0 HTTP/1.1\r\n\r\n"),
+        Bytes("GET / HTTP/1.1\r\nA: \0\r\n\r\n"), Bytes("\0\0\0\0\r\n\r\n"),
+        Bytes("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"), Bytes("GET / HTTP/9.9\r\n\r\n"),
+        Bytes("\x16\x03\x01\x02\x00\x01\r\n")}) {
     const std::string answer = Exchange(bytes);
     EXPECT_NE(answer.find("HTTP/1.1 400"), std::string::npos) << bytes << " -> " << answer;
     EXPECT_NE(answer.find(R"({"errors":["Bad request)"), std::string::npos) << answer;
@@ -185,9 +191,9 @@ TEST_F(HttpServerTest, AnswersWhatIsNotHttpWith400) {
 
 TEST_F(HttpServerTest, NulBytesInABodyArrive) {
   Start();
-  const std::string answer = Exchange(
-      std::string("POST /x HTTP/1.1\r\nConnection: close\r\nContent-Length: 3\r\n\r\na\0b", 63));
-  EXPECT_NE(answer.find(std::string("[a\0b]", 5)), std::string::npos);
+  const std::string answer =
+      Exchange(Bytes("POST /x HTTP/1.1\r\nConnection: close\r\nContent-Length: 3\r\n\r\na\0b"));
+  EXPECT_NE(answer.find(Bytes("[a\0b]")), std::string::npos);
 }
 
 TEST_F(HttpServerTest, AHeaderThatNeverEndsIsAnswered408) {
