@@ -99,6 +99,10 @@ void ClusterTest::SetUp() {
   ASSERT_TRUE(status.ok()) << status;
 }
 
+void ClusterTest::TearDown() {
+  for (const std::string& job : held_) traces().Release(job);
+}
+
 LocalCluster& ClusterTest::cluster() { return shared->cluster(); }
 TaskTraces& ClusterTest::traces() { return shared->traces(); }
 
@@ -207,6 +211,7 @@ void ClusterTest::ExpectRanOnce(const std::string& job, size_t tasks) {
 
 std::string ClusterTest::StartHeldJob(uint32_t tasks) {
   const std::string job = NewJobId();
+  held_.push_back(job);
   const auto reply = Put(Balancer(), job, HeldJob(tasks));
   EXPECT_TRUE(reply.ok()) << reply.status();
   if (reply.ok()) {

@@ -37,6 +37,7 @@ struct Leadership {
 class ClusterTest : public testing::Test {
  protected:
   void SetUp() override;
+  void TearDown() override;
 
   // --- the processes; a step that fails ends the test
 
@@ -72,6 +73,9 @@ class ClusterTest : public testing::Test {
   void ExpectRanOnce(const std::string& job, size_t tasks = 1);
   // Submits through the balancer and waits until every task has started.
   std::string StartHeldJob(uint32_t tasks);
+
+ private:
+  std::vector<std::string> held_;  // released at the end, however the test went
 };
 
 }  // namespace baton::integration

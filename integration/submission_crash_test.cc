@@ -22,6 +22,8 @@ struct Case {
   size_t bytes;
 };
 
+void PrintTo(const Case& c, std::ostream* out) { *out << c.fault_point; }
+
 std::string Name(const testing::TestParamInfo<Case>& info) {
   static const std::map<Route, std::string> kRoutes = {
       {Route::kBalancer, "Balancer"}, {Route::kLeader, "Leader"}, {Route::kStandby, "Standby"}};

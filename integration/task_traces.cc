@@ -70,15 +70,15 @@ void TaskTraces::Release(const std::string& job) const {
   std::ofstream(directory_ / (job + ".release"));
 }
 
-std::vector<int64_t> ProcessesOf(const std::string& job) {
+std::set<int64_t> ProcessesOf(const std::string& job) {
   const std::string marker = "BATON_JOB_ID=" + job;
-  std::vector<int64_t> pids;
+  std::set<int64_t> pids;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     std::ifstream file(entry.path() / "environ", std::ios::binary);
     const std::string environment((std::istreambuf_iterator<char>(file)), {});
-    if (environment.find(marker) != std::string::npos) pids.push_back(std::stoll(name));
+    if (environment.find(marker) != std::string::npos) pids.insert(std::stoll(name));
   }
   return pids;
 }

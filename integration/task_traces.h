@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,7 @@ class TaskTraces {
 };
 
 // Every process on this machine that has BATON_JOB_ID=job in its environment.
-std::vector<int64_t> ProcessesOf(const std::string& job);
+std::set<int64_t> ProcessesOf(const std::string& job);
 
 std::string NewJobId();
 
