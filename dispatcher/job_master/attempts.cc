@@ -108,7 +108,9 @@ void JobMaster::ApplyStatus(SubtaskIndex index, const ReportedAttempt& attempt) 
   } else if (attempt.status.phase() == pb::AttemptStatus::RUNNING &&
              subtask.state != ExecutionState::kRunning &&
              subtask.state != ExecutionState::kCanceling) {
-    graph_.Move(index, ExecutionState::kRunning, deps_.executor->WallNow());
+    // An adopted attempt has been running for longer than this leader leads.
+    const int64_t started = attempt.status.started_ms();
+    graph_.Move(index, ExecutionState::kRunning, started > 0 ? started : deps_.executor->WallNow());
   }
 }
 

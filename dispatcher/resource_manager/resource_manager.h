@@ -3,7 +3,7 @@
 // ResourceManager and SlotManager).
 //
 // The files beside it: registration.cc (what TaskManagers say), assignment.cc (who gets a slot,
-// what goes out), resource_manager.cc (jobs, losses, the roster).
+// what goes out), task_logs.cc, resource_manager.cc (jobs, losses, the roster).
 //
 // Lives on the executor of the leader process, owned by DispatcherLeaderProcess, ends with the
 // epoch.
