@@ -1,0 +1,91 @@
+#include "tests/simulation/simulated_client.h"
+
+#include <utility>
+
+namespace baton {
+namespace {
+
+constexpr Duration kTimeout = std::chrono::seconds(25);
+constexpr Duration kPause = std::chrono::milliseconds(200);
+
+}  // namespace
+
+void SimulatedClient::Submit(const SimulatedJob& job, size_t replica, Answered answered) {
+  cluster_->recorder().Know(job);
+  auto errand = std::make_shared<Errand>();
+  errand->request = {"PUT", "/v1/jobs/" + job.id.ToString(), {}, job.Json()};
+  errand->request.SetHeader("Content-Type", "application/json");
+  errand->replica = replica;
+  errand->answered = [this, id = job.id, answered](const HttpResponse& response) {
+    if (response.status / 100 == 2) cluster_->recorder().OnAcknowledged(id);
+    if (answered) answered(response);
+  };
+  ++waiting_;
+  Try(std::move(errand));
+}
+
+void SimulatedClient::Cancel(const JobId& job, size_t replica, Answered answered) {
+  auto errand = std::make_shared<Errand>();
+  errand->request = {"PATCH", "/v1/jobs/" + job.ToString() + "?mode=cancel", {}, ""};
+  errand->replica = replica;
+  errand->answered = [this, job, answered](const HttpResponse& response) {
+    if (response.status / 100 == 2) cluster_->recorder().OnCancelAcknowledged(job);
+    if (answered) answered(response);
+  };
+  ++waiting_;
+  Try(std::move(errand));
+}
+
+void SimulatedClient::Transfer(size_t replica) {
+  auto errand = std::make_shared<Errand>();
+  errand->request = {"POST", "/v1/leader/transfer", {}, ""};
+  errand->replica = replica;
+  ++waiting_;
+  Try(std::move(errand));
+}
+
+void SimulatedClient::Try(std::shared_ptr<Errand> errand) {
+  const std::string address = cluster_->RestAddress(errand->replica % cluster_->replicas());
+  cluster_->http()->Send(
+      address, errand->request, kTimeout, cluster_->client_executor(),
+      IfAlive(
+          weak_from_this(), [errand](SimulatedClient& self, absl::StatusOr<HttpResponse> response) {
+            if (response.ok()) ++self.statuses_[response->status];
+            const bool later = !response.ok() || response->status == 503 || response->status == 429;
+            if (!later) {
+              --self.waiting_;
+              if (errand->answered) errand->answered(*response);
+              return;
+            }
+            ++errand->replica;
+            self.cluster_->client_executor()->PostAfter(
+                kPause, IfAlive(self.weak_from_this(),
+                                [errand](SimulatedClient& again) { again.Try(errand); }));
+          }));
+}
+
+std::optional<HttpResponse> SimulatedClient::Ask(size_t replica, const std::string& method,
+                                                 const std::string& target, const std::string& body,
+                                                 Duration limit) {
+  auto answer = std::make_shared<std::optional<absl::StatusOr<HttpResponse>>>();
+  HttpRequest request{method, target, {}, body};
+  if (!body.empty()) request.SetHeader("Content-Type", "application/json");
+  cluster_->http()->Send(cluster_->RestAddress(replica), std::move(request), limit,
+                         cluster_->client_executor(),
+                         [answer](absl::StatusOr<HttpResponse> response) { *answer = response; });
+  cluster_->RunUntil([&] { return answer->has_value(); }, limit + std::chrono::seconds(1));
+  if (!answer->has_value() || !(*answer)->ok()) return std::nullopt;
+  return ***answer;
+}
+
+std::string SimulatedClient::StateOf(const JobId& job, size_t replica) {
+  const auto response = Ask(replica, "GET", "/v1/jobs/" + job.ToString());
+  if (!response || response->status != 200) return "";
+  constexpr std::string_view kField = "\"state\":\"";
+  const size_t begin = response->body.find(kField);
+  if (begin == std::string::npos) return "";
+  const size_t from = begin + kField.size();
+  return response->body.substr(from, response->body.find('"', from) - from);
+}
+
+}  // namespace baton

@@ -1,0 +1,144 @@
+// A whole cluster of production code in one thread and virtual time: replicas, TaskManagers and a
+// coordination service that start, die, freeze and lose sight of each other as a test says, in an
+// order drawn from its seed.
+//
+// Replaced are only the seams: Executor, FrameTransport, HttpTransport, KvEngine, ProcessLauncher,
+// CoordinationClient (the embedded one, which is production code too) and Random.
+//
+// What a dead process leaves is its disk and its tasks' fate; its objects stay in a graveyard, on
+// executors that run nothing any more, until the cluster ends.
+
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/manual_executor.h"
+#include "base/random.h"
+#include "entrypoint/replica.h"
+#include "ha/embedded_coordination.h"
+#include "taskmanager/task_executor.h"
+#include "tests/rpc/fake_frame_transport.h"
+#include "tests/simulation/recorder.h"
+#include "tests/simulation/simulated_http.h"
+#include "tests/store/fake_kv_engine.h"
+#include "tests/taskmanager/fake_process_launcher.h"
+
+namespace baton {
+
+class SimulatedCluster {
+ public:
+  struct Shape {
+    size_t replicas = 3;
+    size_t workers = 2;
+    uint32_t slots = 8;
+  };
+  static constexpr Duration kLease = std::chrono::seconds(20);
+  static constexpr Duration kSession = std::chrono::seconds(10);
+
+  explicit SimulatedCluster(uint64_t seed) : SimulatedCluster(seed, Shape()) {}
+  SimulatedCluster(uint64_t seed, Shape shape);
+  ~SimulatedCluster();
+
+  // Somebody leads, every replica may, every TaskManager serves.
+  void AwaitReady();
+  bool IsReady() const;
+
+  void Advance(Duration span);
+  bool RunUntil(const std::function<bool()>& condition, Duration limit = std::chrono::seconds(120));
+  // Every acknowledged job ends; fails the test if not.
+  void ExpectAllEnd(Duration limit = std::chrono::minutes(5));
+  Duration Draw(Duration below) { return random_->Below(below); }
+  size_t DrawIndex(size_t count) { return static_cast<size_t>(random_->Next() % count); }
+
+  size_t replicas() const { return replicas_.size(); }
+  std::string RestAddress(size_t replica) const;
+  bool IsAlive(size_t replica) const { return replicas_[replica].process != nullptr; }
+  // Who leads the newest epoch by its own word; kNobody if it does not (yet).
+  static constexpr size_t kNobody = SIZE_MAX;
+  size_t Leader() const;
+  size_t AwaitLeader();
+
+  void KillReplica(size_t replica);  // kill -9
+  void StartReplica(size_t replica);
+  void PauseReplica(size_t replica);
+  void ResumeReplica(size_t replica);
+  void ExpireSession(size_t replica);
+  // Whoever comes to this fault point first from now on dies there.
+  void DieAt(const std::string& fault_point);
+  bool died_at_fault_point() const { return died_at_fault_point_; }
+
+  std::string WorkerName(size_t worker) const { return "t" + std::to_string(worker); }
+  void KillWorker(size_t worker);  // and its guardian, and its tasks
+  void StartWorker(size_t worker);
+  bool WorkerServes(size_t worker) const;
+  void CutWorker(size_t worker);  // from every replica, both ways
+  void HealWorker(size_t worker);
+
+  void PauseCoordination() { coordination_executor_->Pause(); }
+  void ResumeCoordination() { coordination_executor_->Resume(); }
+
+  // Error lines with this text are explained by the faults of this test.
+  void ExplainErrors(const std::string& text) { explained_.push_back(text); }
+
+  Recorder& recorder() { return *recorder_; }
+  std::shared_ptr<SimulatedHttp> http() { return http_; }
+  ExecutorPtr client_executor() { return client_executor_; }
+  Random& random() { return *random_; }
+  RandomPtr NewRandom() { return NewSeededRandom(random_->Next()); }
+
+ private:
+  struct ProcessDied {};
+
+  struct ReplicaProcess {
+    std::vector<std::shared_ptr<ManualExecutor>> executors;
+    CoordinationClientPtr client;
+    KvEnginePtr engine;
+    std::shared_ptr<Replica> replica;
+  };
+  struct ReplicaNode {
+    std::string name;
+    std::shared_ptr<FakeDisk> disk;
+    std::shared_ptr<ReplicaProcess> process;  // null: dead
+  };
+  struct WorkerProcess {
+    std::vector<std::shared_ptr<ManualExecutor>> executors;
+    std::unique_ptr<FrameListener> liveness;
+    std::shared_ptr<FakeProcessLauncher> launcher;
+    std::shared_ptr<TaskExecutor> task_executor;
+  };
+  struct WorkerNode {
+    std::string name;
+    std::shared_ptr<WorkerProcess> process;  // null: dead
+  };
+
+  std::shared_ptr<ManualExecutor> NewExecutor(const std::string& name);
+  ReplicaSettings SettingsOf(const ReplicaNode& node) const;
+  TaskExecutorOptions OptionsOf(const WorkerNode& node) const;
+  void OnFaultPoint(std::string_view name);
+  void OnLogLine(log::Level level, const std::string& line);
+
+  ManualScheduler scheduler_;
+  const Shape shape_;
+  const RandomPtr random_;
+  const SimulatedNetworkPtr network_;
+  const std::shared_ptr<SimulatedHttp> http_;
+  std::shared_ptr<ManualExecutor> coordination_executor_;
+  std::shared_ptr<ManualExecutor> client_executor_;
+  EmbeddedCoordinationServerPtr coordination_;
+  CoordinationClientPtr admin_;
+  std::shared_ptr<Recorder> recorder_;
+  std::vector<ReplicaNode> replicas_;
+  std::vector<WorkerNode> workers_;
+  std::vector<std::shared_ptr<void>> graveyard_;
+  std::string fault_point_;
+  bool died_at_fault_point_ = false;
+  std::vector<std::string> explained_;
+};
+
+}  // namespace baton

@@ -1,0 +1,55 @@
+// What the tests of simulated clusters share: a scenario is run once for each of many seeds.
+
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "tests/simulation/simulated_client.h"
+#include "tests/simulation/simulated_cluster.h"
+
+namespace baton {
+
+struct Scenario {
+  explicit Scenario(uint64_t seed) : cluster(seed) {}
+  Scenario(uint64_t seed, SimulatedCluster::Shape shape) : cluster(seed, shape) {}
+
+  SimulatedJob SubmitSingle(Duration runs_for, uint32_t parallelism = 1) {
+    SimulatedJob job = SimulatedJob::Single(cluster.random(), runs_for, parallelism);
+    client->Submit(job, cluster.DrawIndex(cluster.replicas()));
+    return job;
+  }
+  // Submits and runs until `count` processes of the cluster are alive.
+  SimulatedJob SubmitRunning(Duration runs_for, uint32_t parallelism) {
+    const size_t before = recorder().running();
+    SimulatedJob job = SubmitSingle(runs_for, parallelism);
+    EXPECT_TRUE(cluster.RunUntil([&] { return recorder().running() == before + parallelism; }));
+    return job;
+  }
+  Recorder& recorder() { return cluster.recorder(); }
+
+  SimulatedCluster cluster;
+  std::shared_ptr<SimulatedClient> client = std::make_shared<SimulatedClient>(&cluster);
+};
+
+// Runs `scenario(Scenario&, seed)` with a fresh cluster for each seed, until one fails.
+// BATON_SIMULATION_SEED runs that one alone.
+template <class F>
+void ForEachSeed(uint64_t seeds, F scenario,
+                 SimulatedCluster::Shape shape = SimulatedCluster::Shape()) {
+  const char* only = std::getenv("BATON_SIMULATION_SEED");
+  const uint64_t first = only ? std::strtoull(only, nullptr, 10) : 1;
+  const uint64_t last = only ? first : seeds;
+  for (uint64_t seed = first; seed <= last && !testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE("BATON_SIMULATION_SEED=" + std::to_string(seed));
+    Scenario one(seed, shape);
+    one.cluster.AwaitReady();
+    if (testing::Test::HasFailure()) return;
+    scenario(one, seed);
+  }
+}
+
+}  // namespace baton
