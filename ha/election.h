@@ -29,6 +29,7 @@ namespace baton {
 class Election final : public LeaderElection, public std::enable_shared_from_this<Election> {
  public:
   explicit Election(Dependencies dependencies);
+  ~Election() override;
 
   void Start(LeaderContender* contender) override;
   void AddListener(ViewListener listener) override { board_.AddListener(std::move(listener)); }

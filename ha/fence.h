@@ -4,8 +4,8 @@
 // lost), until it is answered; a confirmation waits or is in flight. Answered once, whatever comes
 // later.
 //
-// Lives on the executor of its CoordinationClient. The posted tasks and the client's callbacks hold
-// it, so that nothing accepted goes unanswered; Close or being deposed ends it.
+// Lives on the executor of its CoordinationClient. The election holds it until it closes it, so
+// that nothing accepted goes unanswered; Close or being deposed ends it.
 
 #pragma once
 

@@ -27,9 +27,9 @@ void Fence::ResolveUnknown() {
     ops.push_back(op != nullptr ? *op : CoordinationOp::Create(paths_.epoch(), ""));
   }
   ReadOutcomes(client_, std::move(ops),
-               [self = shared_from_this(), asked = std::move(asked)](auto outcomes) {
-                 self->OnOutcomes(asked, std::move(outcomes));
-               });
+               IfAlive(weak_from_this(), [asked = std::move(asked)](Fence& fence, auto outcomes) {
+                 fence.OnOutcomes(asked, std::move(outcomes));
+               }));
 }
 
 void Fence::OnOutcomes(const std::vector<TransactionPtr>& asked,

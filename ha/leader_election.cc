@@ -27,6 +27,10 @@ Election::Election(Dependencies dependencies)
       random_(dependencies.random ? std::move(dependencies.random) : NewSystemRandom()),
       board_(executor_) {}
 
+Election::~Election() {
+  if (leading_) leading_->fence->Close(Aborted("the replica is gone"));
+}
+
 void Election::ReportDeath(const Incarnation& incarnation) {
   if (incarnation.value() == self_.incarnation() || incarnation.empty()) return;
   // Kept even if the tree names no such leader yet: this replica may read later than its link

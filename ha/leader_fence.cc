@@ -103,9 +103,9 @@ void Fence::BeginMulti(std::vector<TransactionPtr> transactions) {
   const uint64_t id = ++last_multi_;
   in_flight_[id] =
       Group{std::move(transactions), std::exchange(confirmations_, {}), executor_->Now()};
-  client_->Multi(std::move(ops), [self = shared_from_this(), id](MultiResult result) {
-    self->OnMultiDone(id, std::move(result));
-  });
+  client_->Multi(std::move(ops), IfAlive(weak_from_this(), [id](Fence& fence, MultiResult result) {
+                   fence.OnMultiDone(id, std::move(result));
+                 }));
 }
 
 void Fence::OnMultiDone(uint64_t id, MultiResult result) {

@@ -5,35 +5,42 @@
 #include <memory>
 #include <utility>
 
+#include "base/status.h"
+
 namespace baton {
 namespace {
 
 using Type = CoordinationOp::Type;
 
-// The reads of one question; the callbacks of the client hold it.
+// The reads of one question; the callbacks of the client hold it, so it must not hold the client: a
+// client that is never answered again (its process is killed in a simulation) would keep itself.
 class OutcomeReading : public std::enable_shared_from_this<OutcomeReading> {
  public:
-  OutcomeReading(CoordinationClientPtr client, std::vector<CoordinationOp> ops,
+  OutcomeReading(const CoordinationClientPtr& client, std::vector<CoordinationOp> ops,
                  OutcomesCallback callback)
-      : client_(std::move(client)),
+      : client_(client),
         ops_(std::move(ops)),
         callback_(std::move(callback)),
         outcomes_(ops_.size(), CommitOutcome::kNotApplied),
         missing_(ops_.size()) {}
 
   void Begin() {
-    client_->Sync(ops_.front().path, [self = shared_from_this()](absl::Status status) {
+    auto client = client_.lock();
+    if (!client) return Finish(Aborted("the session is over"));
+    client->Sync(ops_.front().path, [self = shared_from_this()](absl::Status status) {
       status.ok() ? self->ReadAll() : self->Finish(std::move(status));
     });
   }
 
  private:
   void ReadAll() {
+    auto client = client_.lock();
+    if (!client) return Finish(Aborted("the session is over"));
     for (size_t i = 0; i < ops_.size(); ++i) {
-      client_->Get(ops_[i].path, nullptr,
-                   [self = shared_from_this(), i](absl::StatusOr<NodeData> found) {
-                     self->OnRead(i, found);
-                   });
+      client->Get(ops_[i].path, nullptr,
+                  [self = shared_from_this(), i](absl::StatusOr<NodeData> found) {
+                    self->OnRead(i, found);
+                  });
     }
   }
 
@@ -53,7 +60,7 @@ class OutcomeReading : public std::enable_shared_from_this<OutcomeReading> {
     callback(std::move(outcomes_));
   }
 
-  const CoordinationClientPtr client_;
+  const std::weak_ptr<CoordinationClient> client_;
   const std::vector<CoordinationOp> ops_;
   OutcomesCallback callback_;
   std::vector<CommitOutcome> outcomes_;
@@ -84,7 +91,7 @@ CommitOutcome JudgeOutcome(const CoordinationOp& op, const absl::StatusOr<NodeDa
 void ReadOutcomes(CoordinationClientPtr client, std::vector<CoordinationOp> ops,
                   OutcomesCallback callback) {
   assert(!ops.empty());
-  std::make_shared<OutcomeReading>(std::move(client), std::move(ops), std::move(callback))->Begin();
+  std::make_shared<OutcomeReading>(client, std::move(ops), std::move(callback))->Begin();
 }
 
 }  // namespace baton

@@ -20,13 +20,13 @@ std::vector<std::string> WithParents(const std::string& path) {
   return prefixes;
 }
 
-// One run; the callbacks of the client hold it.
+// One run; the callbacks of the client hold it (and it not the client).
 class Registration : public std::enable_shared_from_this<Registration> {
  public:
-  Registration(CoordinationClientPtr client, const CoordinationPaths& paths,
+  Registration(const CoordinationClientPtr& client, const CoordinationPaths& paths,
                const pb::ReplicaRecord& self, int64_t session_id,
                absl::AnyInvocable<void(absl::Status)> callback)
-      : client_(std::move(client)),
+      : client_(client),
         node_(paths.replica(ReplicaId(self.replica_id()))),
         folders_(WithParents(paths.replicas())),
         record_(self.SerializeAsString()),
@@ -36,8 +36,10 @@ class Registration : public std::enable_shared_from_this<Registration> {
   // All at once: a session's operations take effect in the order of their calls.
   void Begin() {
     missing_ = folders_.size();
+    auto client = client_.lock();
+    if (!client) return Finish(SessionOver());
     for (const std::string& folder : folders_) {
-      client_->Create(
+      client->Create(
           folder, "", NodeKind::kPersistent,
           [self = shared_from_this()](absl::Status status) { self->OnFolder(std::move(status)); });
     }
@@ -51,7 +53,9 @@ class Registration : public std::enable_shared_from_this<Registration> {
   }
 
   void LookForOld() {
-    client_->Get(node_, nullptr, [self = shared_from_this()](absl::StatusOr<NodeData> old) {
+    auto client = client_.lock();
+    if (!client) return Finish(SessionOver());
+    client->Get(node_, nullptr, [self = shared_from_this()](absl::StatusOr<NodeData> old) {
       if (old.status().code() == absl::StatusCode::kNotFound) return self->CreateOwn();
       if (!old.ok()) return self->Finish(old.status());
       self->OnOld(*old);
@@ -64,14 +68,18 @@ class Registration : public std::enable_shared_from_this<Registration> {
     }
     log::Info("removing the node of an earlier life path={} session_id={:#x}", node_,
               old.stat.ephemeral_owner);
-    client_->Delete(node_, old.stat.version, [self = shared_from_this()](absl::Status status) {
+    auto client = client_.lock();
+    if (!client) return Finish(SessionOver());
+    client->Delete(node_, old.stat.version, [self = shared_from_this()](absl::Status status) {
       const bool gone = status.code() == absl::StatusCode::kNotFound;
       status.ok() || gone ? self->CreateOwn() : self->Finish(std::move(status));
     });
   }
 
   void CreateOwn() {
-    client_->Create(
+    auto client = client_.lock();
+    if (!client) return Finish(SessionOver());
+    client->Create(
         node_, record_, NodeKind::kEphemeral, [self = shared_from_this()](absl::Status status) {
           if (status.code() == absl::StatusCode::kAlreadyExists) {
             status =
@@ -81,11 +89,13 @@ class Registration : public std::enable_shared_from_this<Registration> {
         });
   }
 
+  static absl::Status SessionOver() { return Aborted("the session is over"); }
+
   void Finish(absl::Status status) {
     if (auto callback = std::exchange(callback_, nullptr)) callback(std::move(status));
   }
 
-  const CoordinationClientPtr client_;
+  const std::weak_ptr<CoordinationClient> client_;
   const std::string node_;
   const std::vector<std::string> folders_;
   const std::string record_;
@@ -99,8 +109,7 @@ class Registration : public std::enable_shared_from_this<Registration> {
 void RegisterReplica(CoordinationClientPtr client, const CoordinationPaths& paths,
                      const pb::ReplicaRecord& self, int64_t session_id,
                      absl::AnyInvocable<void(absl::Status)> callback) {
-  std::make_shared<Registration>(std::move(client), paths, self, session_id, std::move(callback))
-      ->Begin();
+  std::make_shared<Registration>(client, paths, self, session_id, std::move(callback))->Begin();
 }
 
 }  // namespace baton

@@ -4,14 +4,16 @@
 #include <utility>
 #include <vector>
 
+#include "base/status.h"
+
 namespace baton {
 namespace {
 
-// One search; the callbacks of the client hold it.
+// One search; the callbacks of the client hold it (and it not the client).
 class StoredStateSearch : public std::enable_shared_from_this<StoredStateSearch> {
  public:
-  StoredStateSearch(CoordinationClientPtr client, StoredStateCallback callback)
-      : client_(std::move(client)), callback_(std::move(callback)) {}
+  StoredStateSearch(const CoordinationClientPtr& client, StoredStateCallback callback)
+      : client_(client), callback_(std::move(callback)) {}
 
   void Begin(const CoordinationPaths& paths) {
     missing_ = 3;
@@ -23,7 +25,9 @@ class StoredStateSearch : public std::enable_shared_from_this<StoredStateSearch>
  private:
   // What is found `levels` below `path` counts; folders above it are made in advance.
   void List(const std::string& path, int levels) {
-    client_->Children(
+    auto client = client_.lock();
+    if (!client) return Finish(Aborted("the session is over"));
+    client->Children(
         path, nullptr,
         [self = shared_from_this(), path, levels](absl::StatusOr<std::vector<std::string>> names) {
           self->OnNames(path, levels, std::move(names));
@@ -47,7 +51,7 @@ class StoredStateSearch : public std::enable_shared_from_this<StoredStateSearch>
     if (auto callback = std::exchange(callback_, nullptr)) callback(std::move(result));
   }
 
-  const CoordinationClientPtr client_;
+  const std::weak_ptr<CoordinationClient> client_;
   StoredStateCallback callback_;
   size_t missing_ = 0;
 };
@@ -56,7 +60,7 @@ class StoredStateSearch : public std::enable_shared_from_this<StoredStateSearch>
 
 void FindStoredState(CoordinationClientPtr client, const CoordinationPaths& paths,
                      StoredStateCallback callback) {
-  std::make_shared<StoredStateSearch>(std::move(client), std::move(callback))->Begin(paths);
+  std::make_shared<StoredStateSearch>(client, std::move(callback))->Begin(paths);
 }
 
 }  // namespace baton

@@ -102,7 +102,8 @@ class ElectionCluster {
   using Server = EmbeddedCoordinationServer;
 
   explicit ElectionCluster(uint64_t seed) : scheduler(seed), paths("/baton", "test") {
-    server = std::make_shared<Server>(scheduler.NewExecutor("coordination"));
+    service = scheduler.NewExecutor("coordination");
+    server = std::make_shared<Server>(service);
     admin = NewEmbeddedClient(server, scheduler.NewExecutor("admin"), std::chrono::seconds(10));
     admin->Start([](SessionEvent) {});
     Advance(std::chrono::milliseconds(1));
@@ -112,7 +113,8 @@ class ElectionCluster {
     for (auto& [id, replica] : replicas) Retire(replica);
     admin->Close();
     Advance(std::chrono::milliseconds(1));
-    graveyard.clear();
+    // What is still on its way holds its receiver.
+    service->Kill();
   }
 
   // `members` stands before anybody starts, as after a first epoch that admitted them.
@@ -209,6 +211,7 @@ class ElectionCluster {
 
   ManualScheduler scheduler;
   CoordinationPaths paths;
+  std::shared_ptr<ManualExecutor> service;
   std::shared_ptr<Server> server;
   CoordinationClientPtr admin;
   GrantLog log;
