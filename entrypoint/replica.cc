@@ -152,7 +152,12 @@ void Replica::StartPeers() {
                                  dead.value());
                        self->election_->ReportDeath(dead);
                      },
-                 .on_link_up = nullptr});
+                 .on_link_up = nullptr,
+                 .on_pong =
+                     [weak = weak_from_this()](const ReplicaId&, const pb::Pong& pong) {
+                       if (auto self = weak.lock())
+                         self->election_->ObserveEpoch(Epoch{pong.epoch()});
+                     }});
 }
 
 void Replica::OnView(const LeadershipView& view) {
@@ -164,17 +169,18 @@ void Replica::OnView(const LeadershipView& view) {
 
 void Replica::SetPeers(const LeadershipView& view) {
   // Members may be away for a while; replicas that are no members yet hold copies already.
-  std::map<std::string, std::string> addresses;
+  std::map<std::string, PeerAddress> peers;
   for (const auto& member : view.members.members()) {
-    addresses[member.replica_id()] = member.rpc_address();
+    peers[member.replica_id()] = {ReplicaId(member.replica_id()), member.rpc_address(), {}};
   }
   for (const auto& replica : view.replicas) {
-    addresses[replica.replica_id()] = replica.rpc_address();
+    peers[replica.replica_id()] = {ReplicaId(replica.replica_id()), replica.rpc_address(),
+                                   Incarnation(replica.incarnation())};
   }
-  addresses.erase(settings_.id.value());
-  std::vector<PeerAddress> peers;
-  for (const auto& [id, address] : addresses) peers.push_back({ReplicaId(id), address});
-  peers_->SetPeers(std::move(peers));
+  peers.erase(settings_.id.value());
+  std::vector<PeerAddress> addresses;
+  for (auto& [id, peer] : peers) addresses.push_back(std::move(peer));
+  peers_->SetPeers(std::move(addresses));
 }
 
 std::shared_ptr<DispatcherLeaderProcess> Replica::NewLeaderProcess(const pb::LeaderRecord& record,
