@@ -50,6 +50,14 @@ std::string Describe(const pb::FinalReport& report) {
   }
 }
 
+// Between two attempts there is none: the last one is kept for those who ask what became of it, but
+// what is still heard of it (a TaskManager counted as lost comes back, a report is repeated) must
+// not be counted again.
+bool IsCurrent(const ExecutionVertex& subtask, const ExecutionAttemptId& id) {
+  return subtask.execution && subtask.execution->id == id &&
+         subtask.state != ExecutionState::kCreated && subtask.state != ExecutionState::kScheduled;
+}
+
 }  // namespace
 
 pb::TaskDeployment JobMaster::TakeNext(const SlotOffer& offer) {
@@ -94,9 +102,7 @@ void JobMaster::OnAttemptStatus(const ReportedAttempt& attempt) {
 
 void JobMaster::ApplyStatus(SubtaskIndex index, const ReportedAttempt& attempt) {
   ExecutionVertex& subtask = graph_.at(index);
-  if (!subtask.execution || subtask.execution->id != attempt.id) {
-    return OnNotCurrent(index, attempt);
-  }
+  if (!IsCurrent(subtask, attempt.id)) return OnNotCurrent(index, attempt);
   const bool ended = attempt.status.phase() == pb::AttemptStatus::ENDED;
   if (IsTerminal(subtask.state)) {
     // A repeated report. If it was durable already, its confirmation was lost on the way.
@@ -221,7 +227,7 @@ void JobMaster::OnAttemptLost(const ExecutionAttemptId& id, LossReason reason,
   }
   ExecutionVertex& subtask = graph_.at(index);
   unconfirmed_.erase(id);
-  if (subtask.execution && subtask.execution->id == id && !IsTerminal(subtask.state)) {
+  if (IsCurrent(subtask, id) && !IsTerminal(subtask.state)) {
     if (subtask.state == ExecutionState::kCanceling) {
       graph_.Move(index, ExecutionState::kCanceled, deps_.executor->WallNow());
       return CheckEnded();

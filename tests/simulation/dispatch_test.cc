@@ -17,6 +17,7 @@ TEST(DispatchSimulation, GraphSubmittedThroughAnyReplicaRunsInOrder) {
     ASSERT_TRUE(s.client->AwaitAnswers());
     EXPECT_EQ(s.recorder().acknowledged().size(), 3u);
     s.cluster.ExpectAllEnd();
+    s.cluster.Advance(milliseconds(100));  // until the leader has the answer to its commit
     for (const JobId& job : s.recorder().acknowledged()) {
       EXPECT_EQ(s.recorder().OutcomeOf(job), "FINISHED");
       EXPECT_EQ(s.recorder().StartsOf(job), 12u);

@@ -15,6 +15,7 @@ namespace {
 
 constexpr char kRoot[] = "/baton";
 constexpr char kClusterId[] = "simulated";
+constexpr Duration kMaxDelay = std::chrono::milliseconds(3);  // to the coordination service
 
 }  // namespace
 
@@ -157,6 +158,8 @@ void SimulatedCluster::StartReplica(size_t replica) {
   };
   deps.coordination = process->client =
       NewEmbeddedClient(coordination_, deps.ha_executor, kSession);
+  coordination_->SetDelay(process->client, std::chrono::microseconds(200) + Draw(kMaxDelay),
+                          std::chrono::microseconds(200) + Draw(kMaxDelay));
   deps.frames = network_->NewProcess(node.name);
   deps.http = http_;
   deps.engine = process->engine =

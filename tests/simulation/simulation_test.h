@@ -36,13 +36,14 @@ struct Scenario {
 };
 
 // Runs `scenario(Scenario&, seed)` with a fresh cluster for each seed, until one fails.
-// BATON_SIMULATION_SEED runs that one alone.
+// BATON_SIMULATION_SEED=n runs that one alone, BATON_SIMULATION_SEEDS=n the first n.
 template <class F>
 void ForEachSeed(uint64_t seeds, F scenario,
                  SimulatedCluster::Shape shape = SimulatedCluster::Shape()) {
   const char* only = std::getenv("BATON_SIMULATION_SEED");
+  const char* many = std::getenv("BATON_SIMULATION_SEEDS");
   const uint64_t first = only ? std::strtoull(only, nullptr, 10) : 1;
-  const uint64_t last = only ? first : seeds;
+  const uint64_t last = only ? first : many ? std::strtoull(many, nullptr, 10) : seeds;
   for (uint64_t seed = first; seed <= last && !testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("BATON_SIMULATION_SEED=" + std::to_string(seed));
     Scenario one(seed, shape);

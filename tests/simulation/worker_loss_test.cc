@@ -1,0 +1,177 @@
+// TaskManagers die or vanish, alone or with the leader: their tasks run again elsewhere, never
+// while the first attempt may live.
+
+#include "tests/simulation/simulation_test.h"
+
+namespace baton {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Restarts = Recorder::Restarts;
+
+// Subtasks on both workers: each takes eight, the policy fills the first one first.
+SimulatedJob SpreadJob(Scenario& s, Duration runs_for) { return s.SubmitRunning(runs_for, 12); }
+
+TEST(WorkerLossSimulation, TasksOfADeadTaskManagerRunElsewhereAfterTheGrace) {
+  ForEachSeed(30, [](Scenario& s, uint64_t) {
+    s.SubmitRunning(seconds(1), 8);                    // keeps one worker busy meanwhile
+    const auto job = s.SubmitRunning(seconds(30), 4);  // no restart strategy: a loss costs nothing
+    s.recorder().Set(Restarts::kAllowed);
+    s.cluster.Advance(seconds(2) + s.cluster.Draw(seconds(3)));
+    const size_t lost = s.recorder().RunningOn("t1");
+    ASSERT_EQ(lost, 4u);
+    s.cluster.KillWorker(1);
+    const size_t before = s.recorder().total_starts();
+    s.cluster.Advance(milliseconds(900));
+    EXPECT_EQ(s.recorder().total_starts(), before) << "redeployed within the grace";
+    EXPECT_TRUE(s.cluster.RunUntil([&] { return s.recorder().total_starts() == before + lost; },
+                                   seconds(3)))
+        << s.recorder().total_starts();
+    s.cluster.ExpectAllEnd();
+    EXPECT_EQ(s.recorder().OutcomeOf(job.id), "FINISHED");
+    s.cluster.StartWorker(1);
+    EXPECT_TRUE(s.cluster.RunUntil([&] { return s.cluster.WorkerServes(1); }, seconds(5)));
+    SpreadJob(s, seconds(1));
+    EXPECT_GT(s.recorder().RunningOn("t1"), 0u);
+    s.cluster.ExpectAllEnd();
+  });
+}
+
+TEST(WorkerLossSimulation, TaskManagerThatRestartsAtOnceRunsItsTasksAgain) {
+  ForEachSeed(30, [](Scenario& s, uint64_t) {
+    SpreadJob(s, seconds(5));
+    s.recorder().Set(Restarts::kAllowed);
+    for (int round = 0; round < 4; ++round) {
+      s.cluster.Advance(s.cluster.Draw(seconds(2)));
+      s.cluster.KillWorker(0);
+      s.cluster.Advance(s.cluster.Draw(milliseconds(500)));
+      s.cluster.StartWorker(0);
+    }
+    s.cluster.ExpectAllEnd();
+  });
+}
+
+TEST(WorkerLossSimulation, TasksOfACutOffTaskManagerRunAgainOnlyAfterItsLease) {
+  ForEachSeed(30, [](Scenario& s, uint64_t) {
+    const auto job = SpreadJob(s, seconds(60));
+    s.recorder().Set(Restarts::kAllowed);
+    s.cluster.Advance(s.cluster.Draw(seconds(5)));
+    const size_t lost = s.recorder().RunningOn("t0");
+    const size_t before = s.recorder().total_starts();
+    ASSERT_GT(lost, 0u);
+    s.cluster.CutWorker(0);
+    s.cluster.Advance(SimulatedCluster::kLease - seconds(2));
+    EXPECT_EQ(s.recorder().RunningOn("t0"), lost) << "its lease was still running";
+    s.cluster.Advance(seconds(2) + milliseconds(1));
+    EXPECT_EQ(s.recorder().RunningOn("t0"), 0u) << "its lease is over";
+    EXPECT_EQ(s.recorder().total_starts(), before);
+    EXPECT_TRUE(
+        s.cluster.RunUntil([&] { return s.recorder().total_starts() > before; }, seconds(5)));
+    EXPECT_GE(s.recorder().last_start() - s.recorder().last_end(), milliseconds(900));
+    s.cluster.Advance(s.cluster.Draw(seconds(10)));
+    s.cluster.HealWorker(0);
+    s.cluster.ExpectAllEnd();
+    EXPECT_EQ(s.recorder().OutcomeOf(job.id), "FINISHED");
+    EXPECT_TRUE(s.cluster.RunUntil([&] { return s.cluster.WorkerServes(0); }, seconds(30)));
+  });
+}
+
+TEST(WorkerLossSimulation, TaskManagerThatComesBackWithinItsLeaseKeepsItsTasks) {
+  ForEachSeed(30, [](Scenario& s, uint64_t) {
+    SpreadJob(s, seconds(40));
+    s.cluster.Advance(s.cluster.Draw(seconds(5)));
+    s.cluster.CutWorker(0);
+    s.cluster.Advance(s.cluster.Draw(SimulatedCluster::kLease - seconds(3)));
+    s.cluster.HealWorker(0);
+    s.cluster.ExpectAllEnd();
+    EXPECT_EQ(s.recorder().total_starts(), 12u);
+  });
+}
+
+// The leader aborted: it moved a subtask that waited for its next attempt once more to FAILED.
+TEST(WorkerLossSimulation, ReportOfAnAttemptGivenUpBeforeCountsNothing) {
+  ForEachSeed(10, [](Scenario& s, uint64_t) {
+    const auto job = s.SubmitRunning(seconds(60), 16);  // nowhere is a slot free
+    s.recorder().Set(Restarts::kAllowed);
+    s.cluster.CutWorker(0);
+    s.cluster.Advance(SimulatedCluster::kLease + seconds(3));
+    EXPECT_EQ(s.recorder().running(), 8u);
+    s.cluster.HealWorker(0);  // it reports what the lease ended
+    EXPECT_TRUE(s.cluster.RunUntil([&] { return s.recorder().running() == 16; }, seconds(20)));
+    s.cluster.ExpectAllEnd();
+    EXPECT_EQ(s.recorder().OutcomeOf(job.id), "FINISHED");
+    EXPECT_EQ(s.recorder().total_starts(), 24u);
+  });
+}
+
+TEST(WorkerLossSimulation, LeaderAndTaskManagerLostAtOnce) {
+  ForEachSeed(40, [](Scenario& s, uint64_t seed) {
+    SpreadJob(s, seconds(10));
+    for (int i = 0; i < 5; ++i) s.SubmitSingle(seconds(2));
+    s.recorder().Set(Restarts::kAllowed);
+    s.cluster.Advance(s.cluster.Draw(seconds(2)));
+    const size_t leader = s.cluster.AwaitLeader();
+    const size_t worker = s.cluster.DrawIndex(2);
+    s.cluster.KillReplica(leader);
+    if (seed % 2 == 0) {
+      s.cluster.KillWorker(worker);
+    } else {
+      s.cluster.CutWorker(worker);
+    }
+    ASSERT_TRUE(s.client->AwaitAnswers());
+    s.cluster.ExpectAllEnd();
+    s.cluster.HealWorker(worker);
+    if (seed % 2 == 0) s.cluster.StartWorker(worker);
+    s.cluster.StartReplica(leader);
+    s.cluster.AwaitReady();
+    SpreadJob(s, seconds(1));
+    s.cluster.ExpectAllEnd();
+  });
+}
+
+// Everything at once, in an order drawn from the seed.
+TEST(WorkerLossSimulation, DisastersInAnyOrder) {
+  ForEachSeed(60, [](Scenario& s, uint64_t) {
+    s.recorder().Set(Restarts::kAllowed);
+    for (int round = 0; round < 15; ++round) {
+      for (int i = 0; i < 4; ++i) {
+        s.SubmitSingle(s.cluster.Draw(seconds(8)), 1 + static_cast<uint32_t>(i));
+      }
+      s.cluster.Advance(s.cluster.Draw(seconds(4)));
+      const size_t replica = s.cluster.DrawIndex(3);
+      const size_t worker = s.cluster.DrawIndex(2);
+      switch (s.cluster.DrawIndex(5)) {
+        case 0:
+          s.cluster.KillReplica(replica);
+          s.cluster.Advance(s.cluster.Draw(seconds(6)));
+          s.cluster.StartReplica(replica);
+          break;
+        case 1:
+          s.cluster.KillWorker(worker);
+          s.cluster.Advance(s.cluster.Draw(seconds(6)));
+          s.cluster.StartWorker(worker);
+          break;
+        case 2:
+          s.cluster.CutWorker(worker);
+          s.cluster.Advance(s.cluster.Draw(seconds(40)));
+          s.cluster.HealWorker(worker);
+          break;
+        case 3:
+          s.cluster.PauseReplica(replica);
+          s.cluster.Advance(s.cluster.Draw(seconds(20)));
+          s.cluster.ResumeReplica(replica);
+          break;
+        case 4:
+          s.cluster.ExpireSession(replica);
+          break;
+      }
+    }
+    ASSERT_TRUE(s.client->AwaitAnswers(seconds(300))) << s.client->waiting();
+    EXPECT_EQ(s.recorder().acknowledged().size(), 60u);
+    s.cluster.ExpectAllEnd();
+  });
+}
+
+}  // namespace
+}  // namespace baton
