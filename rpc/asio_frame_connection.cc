@@ -239,7 +239,9 @@ class AsioFrameConnection final : public FrameConnection,
 
   void TellClosed() {
     // The callbacks go with it: they may own this connection's owner.
-    executor_->Post([callbacks = std::move(callbacks_), why = why_] { callbacks->on_closed(why); });
+    executor_->Post([callbacks = std::move(callbacks_), why = std::move(why_)]() mutable {
+      callbacks->on_closed(std::move(why));
+    });
   }
 
   void CloseSocket() {

@@ -50,6 +50,9 @@ BlobStorePtr NewLocalBlobStore(KvEnginePtr engine);
 struct ReplicationOptions {
   size_t min_copies = 2;  // this replica's own included
   Duration push_timeout = std::chrono::seconds(5);
+  // How long a write waits for replicas to be linked when too few are: a new leader's links to the
+  // others may be a moment younger than its leadership.
+  Duration peer_wait = std::chrono::seconds(5);
   Duration pull_timeout = std::chrono::seconds(5);
 };
 

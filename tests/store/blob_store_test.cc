@@ -115,6 +115,28 @@ TEST_F(BlobStoreTest, APeerThatDiesDoesNotCount) {
   EXPECT_EQ(Await(answer).status().code(), Code::kUnavailable);
 }
 
+TEST_F(BlobStoreTest, APeerThatIsLinkedAMomentLaterCounts) {
+  auto answer = NewAnswer<absl::StatusOr<std::string>>();
+  auto store = NewStore(2);
+  store->Put(BlobKind::kJobGraph, kBytes, Fill(answer));
+  scheduler_.AdvanceBy(std::chrono::seconds(1));
+  EXPECT_FALSE(answer->has_value()) << "it was refused before the peer could be linked";
+  FakePeer& b = AddPeer("b");
+  EXPECT_TRUE(
+      scheduler_.RunUntil([&] { return answer->has_value(); }, std::chrono::milliseconds(200)));
+  EXPECT_TRUE(Await(answer).ok());
+  EXPECT_TRUE(Holds(*b.disk, kDigest));
+}
+
+TEST_F(BlobStoreTest, OnePeerOverTwoLinksIsOneCopy) {
+  FakePeer& b = AddPeer("b");
+  links_.push_back(links_.front());
+  const auto status = Put(*NewStore(3), kBytes).status();
+  EXPECT_EQ(status.code(), Code::kUnavailable);
+  EXPECT_TRUE(Message(status).starts_with("stored on 2 of 3")) << status;
+  EXPECT_TRUE(Holds(*b.disk, kDigest));
+}
+
 TEST_F(BlobStoreTest, TooLargeABlobIsRefusedAtOnce) {
   EXPECT_EQ(Put(*NewStore(1), std::string(kMaxFrameBytes, 'x')).status().code(),
             Code::kInvalidArgument);

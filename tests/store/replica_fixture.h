@@ -68,7 +68,10 @@ class ReplicaFixture : public testing::Test {
   ~ReplicaFixture() override {
     links_.clear();
     for (auto& [name, peer] : peers_) peer->server->Stop();
-    scheduler_.RunUntilIdle();
+    scheduler_.AdvanceBy(std::chrono::minutes(1));  // past every timeout
+    // What still waits on an executor owns connections, and they own the executor.
+    for (auto& [name, peer] : peers_) peer->executor->Kill();
+    executor_->Kill();
   }
 
   FakePeer& AddPeer(const std::string& name) {
