@@ -88,11 +88,15 @@ void SubmissionDesk::OnStored(const JobId& id, absl::StatusOr<pb::JobPointer> st
   if (stored.ok()) return StartJob(id, *std::move(stored));
   Pending& pending = pending_.at(id);
   if (absl::IsAlreadyExists(stored.status())) {
-    // An earlier try of ours was committed after all.
-    const std::string bytes = ToStored(*pending.request.graph);
-    pending.pointer.set_graph_digest(Sha256Hex(bytes));
-    pending.pointer.set_graph_size(bytes.size());
-    return StartJob(id, pending.pointer);
+    // A result, or the pointer that an earlier try of ours has committed after all.
+    return deps_.results->Find(
+        id,
+        BindTo(deps_.executor, IfAlive(weak_from_this(), [id](SubmissionDesk& self, auto result) {
+                 if (!result.ok() || result->has_value()) {
+                   return self.OnResultLookedUp(id, std::move(result));
+                 }
+                 self.StartCommitted(id);
+               })));
   }
   if (!absl::IsUnknown(stored.status())) return Finish(id, stored.status());
   Answer(std::exchange(pending.callbacks, {}), stored.status());
@@ -100,6 +104,14 @@ void SubmissionDesk::OnStored(const JobId& id, absl::StatusOr<pb::JobPointer> st
                id.ToString(), Message(stored.status()));
   deps_.executor->PostAfter(
       kUnknownRetry, IfAlive(weak_from_this(), [id](SubmissionDesk& self) { self.Store(id); }));
+}
+
+void SubmissionDesk::StartCommitted(const JobId& id) {
+  Pending& pending = pending_.at(id);
+  const std::string bytes = ToStored(*pending.request.graph);
+  pending.pointer.set_graph_digest(Sha256Hex(bytes));
+  pending.pointer.set_graph_size(bytes.size());
+  StartJob(id, pending.pointer);
 }
 
 void SubmissionDesk::StartJob(const JobId& id, pb::JobPointer pointer) {

@@ -61,6 +61,7 @@ class SubmissionDesk : public std::enable_shared_from_this<SubmissionDesk> {
   void OnResultLookedUp(const JobId& id, absl::StatusOr<std::optional<pb::JobResult>> result);
   void Store(const JobId& id);
   void OnStored(const JobId& id, absl::StatusOr<pb::JobPointer> stored);
+  void StartCommitted(const JobId& id);
   void StartJob(const JobId& id, pb::JobPointer pointer);
   void Finish(const JobId& id, absl::StatusOr<SubmitReply> answer);
   static void Answer(std::vector<Callback> callbacks, absl::StatusOr<SubmitReply> answer);

@@ -134,6 +134,15 @@ TEST_F(SubmissionDeskTest, AnUnknownOutcomeKeepsTheIdAndEndsInOneRun) {
   EXPECT_EQ(rm_.DeployAll().size(), 1u);
 }
 
+TEST_F(SubmissionDeskTest, AResultThatLandsBetweenTheLookAndTheCommitIsBelieved) {
+  const Answer answer = Submit();
+  results_->results[JobId::FromKey("job")].set_submission_digest("d1");
+  AnswerStore(absl::AlreadyExistsError("a result stands there"));
+  ASSERT_TRUE(*answer && (*answer)->ok());
+  EXPECT_TRUE((**answer)->already_known);
+  EXPECT_TRUE(rm_.DeployAll().empty()) << "it never runs again";
+}
+
 TEST_F(SubmissionDeskTest, ARefusedStoreLeavesNothingBehind) {
   const Answer answer = Submit();
   AnswerStore(absl::UnavailableError("stored on 1 of 2 required replicas"));
