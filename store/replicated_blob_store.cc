@@ -1,13 +1,11 @@
-#include <algorithm>
 #include <deque>
-#include <set>
 #include <utility>
 
 #include "base/digest.h"
-#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "store/blob_store.h"
+#include "store/replication.h"
 
 namespace baton {
 namespace {
@@ -19,134 +17,6 @@ constexpr size_t kMaxPushedBytes = 24 << 20;
 constexpr size_t kMaxWaitingBytes = 256 << 20;
 // A peer that does not answer at once must not be waited for alone.
 constexpr Duration kAskAnotherAfter = std::chrono::milliseconds(500);
-constexpr Duration kLookForPeersEvery = std::chrono::milliseconds(50);
-
-struct Blob {
-  BlobKind kind;
-  std::string digest;
-  std::string bytes;
-};
-
-// One Put under way: counts the copies. Lives on the store's executor; the pushes hold it, also
-// beyond the answer. Storm counted local and remote copies in one condition and waited for the
-// wrong one: here the local copy is a fact of its own.
-//
-// Each link is asked once. While the copies that are stored or under way are too few, it looks for
-// new links, up to peer_wait.
-class Replication : public std::enable_shared_from_this<Replication> {
- public:
-  struct Dependencies {
-    BlobStorePtr local;
-    ExecutorPtr executor;
-    ReplicationOptions options;
-    PeerLinks peers;
-    absl::AnyInvocable<void()> on_settled;  // every copy is stored or failed
-  };
-
-  Replication(Dependencies dependencies, std::shared_ptr<const Blob> blob,
-              BlobStore::PutCallback callback)
-      : its_(std::move(dependencies)), blob_(std::move(blob)), callback_(std::move(callback)) {}
-
-  void Run() {
-    give_up_at_ = its_.executor->Now() + its_.options.peer_wait;
-    ++outstanding_;
-    its_.local->Put(
-        blob_->kind, blob_->bytes,
-        BindTo(its_.executor, [self = shared_from_this()](absl::StatusOr<std::string> stored) {
-          self->OnLocal(stored.status());
-        }));
-    PushToNewLinks();
-  }
-
- private:
-  enum class Local { kPending, kStored, kFailed };
-
-  void PushToNewLinks() {
-    for (const RpcLinkPtr& link : its_.peers()) {
-      if (link->closed() || holders_.contains(link->peer().id())) continue;
-      if (asked_.insert(link).second) Push(link);
-    }
-  }
-
-  void Push(const RpcLinkPtr& link) {
-    ++outstanding_;
-    pb::Envelope request;
-    pb::PutBlob& put = *request.mutable_put_blob();
-    put.set_kind(std::string(ToString(blob_->kind)));
-    put.set_digest(blob_->digest);
-    put.set_content(blob_->bytes);
-    link->Call(std::move(request), its_.options.push_timeout,
-               BindTo(its_.executor,
-                      [self = shared_from_this(), peer = link->peer().id()](
-                          absl::StatusOr<pb::Envelope> reply) { self->OnPeer(peer, reply); }));
-  }
-
-  void OnLocal(const absl::Status& status) {
-    local_ = status.ok() ? Local::kStored : Local::kFailed;
-    if (status.ok() && blob_->kind == BlobKind::kJobGraph) {
-      FaultPoint("submission.stored-locally");
-    }
-    if (!status.ok()) Answer(At("the local copy", status));
-    --outstanding_;
-    Settle();
-  }
-
-  void OnPeer(const std::string& peer, const absl::StatusOr<pb::Envelope>& reply) {
-    if (reply.ok() && reply->has_put_blob_reply()) {
-      holders_.insert(peer);
-    } else {
-      last_error_ = peer + ": " + (reply.ok() ? "no answer to a push" : Message(reply.status()));
-      log::Warning("push failed digest={} error=\"{}\"", blob_->digest, last_error_);
-    }
-    --outstanding_;
-    Settle();
-  }
-
-  void Settle() {
-    if (local_ == Local::kStored && Copies() >= its_.options.min_copies) {
-      Answer(blob_->digest);
-    } else if (callback_ && Copies() + outstanding_ < its_.options.min_copies) {
-      WaitForPeers();
-    }
-    if (outstanding_ == 0 && !looking_) its_.on_settled();
-  }
-
-  void WaitForPeers() {
-    if (looking_) return;
-    if (its_.executor->Now() >= give_up_at_) return Answer(TooFew());
-    looking_ = true;
-    its_.executor->PostAfter(kLookForPeersEvery, [self = shared_from_this()] {
-      self->looking_ = false;
-      if (self->callback_) self->PushToNewLinks();
-      self->Settle();
-    });
-  }
-
-  size_t Copies() const { return holders_.size() + (local_ == Local::kStored ? 1 : 0); }
-
-  absl::Status TooFew() const {
-    const auto links = its_.peers();
-    const auto open = std::count_if(links.begin(), links.end(),
-                                    [](const RpcLinkPtr& link) { return !link->closed(); });
-    return Unavailable("stored on {} of {} required replicas (reachable peers: {}){}{}", Copies(),
-                       its_.options.min_copies, open, last_error_.empty() ? "" : "; ", last_error_);
-  }
-
-  void Answer(absl::StatusOr<std::string> result) {
-    if (callback_) std::exchange(callback_, nullptr)(std::move(result));
-  }
-
-  Dependencies its_;
-  const std::shared_ptr<const Blob> blob_;
-  BlobStore::PutCallback callback_;  // null once it is answered
-  TimePoint give_up_at_;
-  Local local_ = Local::kPending;
-  std::set<RpcLinkPtr> asked_;
-  std::set<std::string> holders_;  // peers that have synced it
-  size_t outstanding_ = 0;         // the local copy and pushes
-  bool looking_ = false;           // for peers, by a timer
-  std::string last_error_;
-};
 
 // One Get that the local disk could not answer: asks the peers, one after the other, the next one
 // early if the last is slow. Lives on the store's executor; its calls hold it.

@@ -145,7 +145,10 @@ absl::StatusOr<ProcessId> Spawn(const SpawnSpec& spec) {
 std::optional<uint64_t> StartTimeOf(pid_t pid) {
   const auto fields = StatFields(pid);
   if (!fields || fields->size() < 20) return std::nullopt;
-  if ((*fields)[0] == "Z" || (*fields)[0] == "X") return std::nullopt;
+  // The first thread of a process becomes a zombie before the others have ended: until then its
+  // ports and locks are still held.
+  const bool last_thread = std::stoul((*fields)[17]) <= 1;
+  if (((*fields)[0] == "Z" && last_thread) || (*fields)[0] == "X") return std::nullopt;
   return std::stoull((*fields)[19]);
 }
 

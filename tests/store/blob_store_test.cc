@@ -128,15 +128,6 @@ TEST_F(BlobStoreTest, APeerThatIsLinkedAMomentLaterCounts) {
   EXPECT_TRUE(Holds(*b.disk, kDigest));
 }
 
-TEST_F(BlobStoreTest, OnePeerOverTwoLinksIsOneCopy) {
-  FakePeer& b = AddPeer("b");
-  links_.push_back(links_.front());
-  const auto status = Put(*NewStore(3), kBytes).status();
-  EXPECT_EQ(status.code(), Code::kUnavailable);
-  EXPECT_TRUE(Message(status).starts_with("stored on 2 of 3")) << status;
-  EXPECT_TRUE(Holds(*b.disk, kDigest));
-}
-
 TEST_F(BlobStoreTest, TooLargeABlobIsRefusedAtOnce) {
   EXPECT_EQ(Put(*NewStore(1), std::string(kMaxFrameBytes, 'x')).status().code(),
             Code::kInvalidArgument);

@@ -1,0 +1,105 @@
+#include "store/replication.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/fault_point.h"
+#include "base/log.h"
+#include "base/status.h"
+
+namespace baton {
+namespace {
+
+constexpr Duration kLookForPeersEvery = std::chrono::milliseconds(50);
+
+}  // namespace
+
+Replication::Replication(Dependencies dependencies, std::shared_ptr<const Blob> blob,
+                         BlobStore::PutCallback callback)
+    : its_(std::move(dependencies)), blob_(std::move(blob)), callback_(std::move(callback)) {}
+
+void Replication::Run() {
+  give_up_at_ = its_.executor->Now() + its_.options.peer_wait;
+  ++outstanding_;
+  its_.local->Put(
+      blob_->kind, blob_->bytes,
+      BindTo(its_.executor, [self = shared_from_this()](absl::StatusOr<std::string> stored) {
+        self->OnLocal(stored.status());
+      }));
+  PushToNewLinks();
+}
+
+void Replication::PushToNewLinks() {
+  for (const RpcLinkPtr& link : its_.peers()) {
+    if (link->closed() || holders_.contains(link->peer().id())) continue;
+    if (asked_.insert(link).second) Push(link);
+  }
+}
+
+void Replication::Push(const RpcLinkPtr& link) {
+  ++outstanding_;
+  pb::Envelope request;
+  pb::PutBlob& put = *request.mutable_put_blob();
+  put.set_kind(std::string(ToString(blob_->kind)));
+  put.set_digest(blob_->digest);
+  put.set_content(blob_->bytes);
+  link->Call(std::move(request), its_.options.push_timeout,
+             BindTo(its_.executor,
+                    [self = shared_from_this(), peer = link->peer().id()](
+                        absl::StatusOr<pb::Envelope> reply) { self->OnPeer(peer, reply); }));
+}
+
+void Replication::OnLocal(const absl::Status& status) {
+  local_ = status.ok() ? Local::kStored : Local::kFailed;
+  if (status.ok() && blob_->kind == BlobKind::kJobGraph) {
+    FaultPoint("submission.stored-locally");
+  }
+  if (!status.ok()) Answer(At("the local copy", status));
+  --outstanding_;
+  Settle();
+}
+
+void Replication::OnPeer(const std::string& peer, const absl::StatusOr<pb::Envelope>& reply) {
+  if (reply.ok() && reply->has_put_blob_reply()) {
+    holders_.insert(peer);
+  } else {
+    last_error_ = peer + ": " + (reply.ok() ? "no answer to a push" : Message(reply.status()));
+    log::Warning("push failed digest={} error=\"{}\"", blob_->digest, last_error_);
+  }
+  --outstanding_;
+  Settle();
+}
+
+void Replication::Settle() {
+  if (local_ == Local::kStored && Copies() >= its_.options.min_copies) {
+    Answer(blob_->digest);
+  } else if (callback_ && Copies() + outstanding_ < its_.options.min_copies) {
+    WaitForPeers();
+  }
+  if (outstanding_ == 0 && !looking_) its_.on_settled();
+}
+
+void Replication::WaitForPeers() {
+  if (looking_) return;
+  if (its_.executor->Now() >= give_up_at_) return Answer(TooFew());
+  looking_ = true;
+  its_.executor->PostAfter(kLookForPeersEvery, [self = shared_from_this()] {
+    self->looking_ = false;
+    if (self->callback_) self->PushToNewLinks();
+    self->Settle();
+  });
+}
+
+absl::Status Replication::TooFew() const {
+  const auto links = its_.peers();
+  const auto open = std::count_if(links.begin(), links.end(),
+                                  [](const RpcLinkPtr& link) { return !link->closed(); });
+  return Unavailable("stored on {} of {} required replicas (reachable peers: {}){}{}", Copies(),
+                     its_.options.min_copies, open, last_error_.empty() ? "" : "; ", last_error_);
+}
+
+void Replication::Answer(absl::StatusOr<std::string> result) {
+  if (callback_) std::exchange(callback_, nullptr)(std::move(result));
+}
+
+}  // namespace baton
