@@ -148,7 +148,7 @@ void LeaderRegistration::AdoptMembers(const pb::MemberList& members) {
 void LeaderRegistration::End(const std::string& why) {
   if (registration_id_.empty()) return;
   log::Info("registration ended epoch={} registration_id={}: {}", epoch_.value, registration_id_,
-               why);
+            why);
   registration_id_.clear();
 }
 
