@@ -197,6 +197,15 @@ void SimulatedCluster::ExpireSession(size_t replica) {
   coordination_->Expire(replicas_[replica].process->client);
 }
 
+void SimulatedCluster::DisconnectFromCoordination(size_t replica,
+                                                  EmbeddedCoordinationServer::Cut cut) {
+  coordination_->Disconnect(replicas_[replica].process->client, cut);
+}
+
+void SimulatedCluster::ReconnectToCoordination(size_t replica) {
+  coordination_->Reconnect(replicas_[replica].process->client);
+}
+
 size_t SimulatedCluster::Leader() const {
   for (size_t i = 0; i < replicas_.size(); ++i) {
     if (!replicas_[i].process) continue;
@@ -284,6 +293,11 @@ bool SimulatedCluster::WorkerServes(size_t worker) const {
   const auto& process = workers_[worker].process;
   return process && process->task_executor->registered() &&
          process->task_executor->epoch().value == recorder_->epoch();
+}
+
+void SimulatedCluster::LoseGuardian(size_t worker) {
+  const auto& process = workers_[worker].process;
+  process->executors[0]->Post([launcher = process->launcher] { launcher->LoseGuardian(); });
 }
 
 void SimulatedCluster::CutWorker(size_t worker) {

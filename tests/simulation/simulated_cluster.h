@@ -79,7 +79,14 @@ class SimulatedCluster {
   bool WorkerServes(size_t worker) const;
   void CutWorker(size_t worker);  // from every replica, both ways
   void HealWorker(size_t worker);
+  void LoseGuardian(size_t worker);  // and its tasks; another one takes its place
 
+  // Links between processes, by name ("d0", "t1").
+  const std::string& ReplicaName(size_t replica) const { return replicas_[replica].name; }
+  SimulatedNetwork& network() { return *network_; }
+
+  void DisconnectFromCoordination(size_t replica, EmbeddedCoordinationServer::Cut cut);
+  void ReconnectToCoordination(size_t replica);
   void PauseCoordination() { coordination_executor_->Pause(); }
   void ResumeCoordination() { coordination_executor_->Resume(); }
 

@@ -130,46 +130,85 @@ TEST(WorkerLossSimulation, LeaderAndTaskManagerLostAtOnce) {
   });
 }
 
-// Everything at once, in an order drawn from the seed.
+TEST(WorkerLossSimulation, GuardiansThatDieUnderLoadCostTheirTasksOneAttempt) {
+  ForEachSeed(40, [](Scenario& s, uint64_t) {
+    SpreadJob(s, seconds(4));
+    s.recorder().Set(Restarts::kAllowed);
+    for (int round = 0; round < 5; ++round) {
+      for (int i = 0; i < 8; ++i) s.SubmitSingle(s.cluster.Draw(milliseconds(50)));
+      s.cluster.Advance(s.cluster.Draw(milliseconds(20)));
+      s.cluster.LoseGuardian(s.cluster.DrawIndex(2));
+      s.cluster.Advance(s.cluster.Draw(milliseconds(500)));
+    }
+    ASSERT_TRUE(s.client->AwaitAnswers());
+    s.cluster.ExpectAllEnd();
+  });
+}
+
+using Cut = EmbeddedCoordinationServer::Cut;
+
+// One fault and its end, drawn from the seed.
+void Disaster(SimulatedCluster& c) {
+  const size_t replica = c.DrawIndex(3), worker = c.DrawIndex(2);
+  const std::string r = c.ReplicaName(replica), w = c.WorkerName(worker);
+  const auto between = [&](Duration most, const std::function<void()>& begin,
+                           const std::function<void()>& end) {
+    begin();
+    c.Advance(c.Draw(most));
+    end();
+  };
+  switch (c.DrawIndex(11)) {
+    case 0:
+      return between(
+          seconds(6), [&] { c.KillReplica(replica); }, [&] { c.StartReplica(replica); });
+    case 1:
+      return between(
+          seconds(6), [&] { c.KillWorker(worker); }, [&] { c.StartWorker(worker); });
+    case 2:
+      return between(
+          seconds(40), [&] { c.CutWorker(worker); }, [&] { c.HealWorker(worker); });
+    case 3:
+      return between(
+          seconds(20), [&] { c.PauseReplica(replica); }, [&] { c.ResumeReplica(replica); });
+    case 4:
+      return c.ExpireSession(replica);
+    case 5:
+      return c.LoseGuardian(worker);
+    case 6:
+      return between(
+          seconds(40), [&] { c.network().Cut(w, r); }, [&] { c.network().Heal(w, r); });
+    case 7:
+      return c.network().Reset(w, r);
+    case 8: {
+      const Cut cut = c.DrawIndex(2) == 0 ? Cut::kReset : Cut::kSilent;
+      return between(
+          seconds(20), [&] { c.DisconnectFromCoordination(replica, cut); },
+          [&] { c.ReconnectToCoordination(replica); });
+    }
+    case 9:
+      return between(
+          seconds(20), [&] { c.PauseCoordination(); }, [&] { c.ResumeCoordination(); });
+    default: {
+      const std::string other = c.ReplicaName((replica + 1) % 3);
+      return between(
+          seconds(10), [&] { c.network().Cut(r, other); }, [&] { c.network().Heal(r, other); });
+    }
+  }
+}
+
 TEST(WorkerLossSimulation, DisastersInAnyOrder) {
-  ForEachSeed(60, [](Scenario& s, uint64_t) {
+  ForEachSeed(100, [](Scenario& s, uint64_t) {
     s.recorder().Set(Restarts::kAllowed);
     for (int round = 0; round < 15; ++round) {
-      for (int i = 0; i < 4; ++i) {
-        s.SubmitSingle(s.cluster.Draw(seconds(8)), 1 + static_cast<uint32_t>(i));
-      }
+      for (uint32_t i = 1; i <= 4; ++i) s.SubmitSingle(s.cluster.Draw(seconds(8)), i);
+      s.client->Submit(SimulatedJob::Diamond(s.cluster.random(), milliseconds(200)), 0);
       s.cluster.Advance(s.cluster.Draw(seconds(4)));
-      const size_t replica = s.cluster.DrawIndex(3);
-      const size_t worker = s.cluster.DrawIndex(2);
-      switch (s.cluster.DrawIndex(5)) {
-        case 0:
-          s.cluster.KillReplica(replica);
-          s.cluster.Advance(s.cluster.Draw(seconds(6)));
-          s.cluster.StartReplica(replica);
-          break;
-        case 1:
-          s.cluster.KillWorker(worker);
-          s.cluster.Advance(s.cluster.Draw(seconds(6)));
-          s.cluster.StartWorker(worker);
-          break;
-        case 2:
-          s.cluster.CutWorker(worker);
-          s.cluster.Advance(s.cluster.Draw(seconds(40)));
-          s.cluster.HealWorker(worker);
-          break;
-        case 3:
-          s.cluster.PauseReplica(replica);
-          s.cluster.Advance(s.cluster.Draw(seconds(20)));
-          s.cluster.ResumeReplica(replica);
-          break;
-        case 4:
-          s.cluster.ExpireSession(replica);
-          break;
-      }
+      Disaster(s.cluster);
     }
     ASSERT_TRUE(s.client->AwaitAnswers(seconds(300))) << s.client->waiting();
-    EXPECT_EQ(s.recorder().acknowledged().size(), 60u);
+    EXPECT_EQ(s.recorder().acknowledged().size(), 75u);
     s.cluster.ExpectAllEnd();
+    s.cluster.AwaitReady();  // everything has healed
   });
 }
 
