@@ -2,6 +2,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -120,6 +121,15 @@ bool IsLoopback(std::string_view address) {
   return address.starts_with("127.") || address == "localhost" || address == "::1";
 }
 
+bool IsWildcard(std::string_view address) { return address == "0.0.0.0" || address == "::"; }
+
+// Of "host:port" or "[host]:port".
+std::string HostOf(std::string_view address) {
+  std::string_view host = address.substr(0, address.rfind(':'));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return std::string(host);
+}
+
 }  // namespace
 
 absl::StatusOr<Config> Config::Load(const std::string& file,
@@ -184,6 +194,33 @@ void Config::CheckTogether(std::vector<std::string>* problems) const {
     if (IsLoopback(Get(*option)) || Get(kAllowUnauthenticated)) continue;
     problems->push_back(fmt::format("{}: {} is not loopback, which needs {}: true", option->key,
                                     Quoted(Get(*option)), kAllowUnauthenticated.key));
+  }
+  CheckReachable(problems);
+}
+
+// Others take a refused connection at these addresses for the death of the process behind them, and
+// act on it at once. An address that means another machine to them would be refused there while the
+// process lives.
+void Config::CheckReachable(std::vector<std::string>* problems) const {
+  using namespace options;  // NOLINT: this function is about them
+  const auto advertise = [&](const auto& address, const auto& advertised) {
+    if (!IsWildcard(Get(address)) || !Get(advertised).empty()) return;
+    problems->push_back(
+        fmt::format("{}: {} means every address of this host; say in {} under which "
+                    "others reach it",
+                    address.key, Quoted(Get(address)), advertised.key));
+  };
+  advertise(kRestAddress, kRestAdvertisedAddress);
+  advertise(kRpcAddress, kRpcAdvertisedAddress);
+  const std::string liveness = HostOf(Get(kLivenessAddress));
+  const auto dispatchers = SplitList(Get(kDispatchers));
+  const bool all_local = std::ranges::all_of(
+      dispatchers, [](const std::string& address) { return IsLoopback(HostOf(address)); });
+  if (IsWildcard(liveness) || (IsLoopback(liveness) && !all_local)) {
+    problems->push_back(
+        fmt::format("{}: must be an address under which the dispatchers ({}) reach "
+                    "this worker, not {}",
+                    kLivenessAddress.key, Get(kDispatchers), Quoted(liveness)));
   }
 }
 

@@ -136,14 +136,30 @@ TEST(ConfigTest, AKeyThatIsSetTwiceIsAnErrorHoweverItIsSpelt) {
 
 TEST(ConfigTest, ValuesThatDoNotGoTogetherAreAllNamed) {
   EXPECT_EQ(ProblemsOf("high-availability.type: zookeeper\ntaskmanager.lease: 18999 ms\n"
-                       "rest.address: 0.0.0.0\nhigh-availability.cluster-id: a/b\n"),
+                       "rest.address: 10.0.0.1\nhigh-availability.cluster-id: a/b\n"),
             "high-availability.zookeeper.quorum: is needed with high-availability.type zookeeper\n"
             "high-availability.cluster-id: must be a name without /\n"
             "taskmanager.lease: must be at least 1.5 session timeouts + 4 s = 19 s, not 18999 ms\n"
-            "rest.address: \"0.0.0.0\" is not loopback, which needs "
+            "rest.address: \"10.0.0.1\" is not loopback, which needs "
             "security.allow-unauthenticated: true");
   EXPECT_EQ(ProblemsOf("taskmanager.lease: 19 s\n"), "");
-  EXPECT_EQ(ProblemsOf("rest.address: 0.0.0.0\nsecurity.allow-unauthenticated: true\n"), "");
+  EXPECT_EQ(ProblemsOf("rest.address: 10.0.0.1\nsecurity.allow-unauthenticated: true\n"), "");
+}
+
+// A refused connection there is taken for the death of the process.
+TEST(ConfigTest, AnAddressThatMeansAnotherMachineToOthersIsRefused) {
+  const auto fails = [](const std::string& yaml, const std::string& key) {
+    const auto config = Config::Parse("security.allow-unauthenticated: true\n" + yaml, "x");
+    return !config.ok() && Message(config.status()).find(key + ":") != std::string::npos;
+  };
+  EXPECT_TRUE(fails("rpc.address: 0.0.0.0", "rpc.address"));
+  EXPECT_FALSE(fails("rpc.address: 0.0.0.0\nrpc.advertised-address: 10.0.0.1:6123", "rpc.address"));
+  const std::string key = "taskmanager.liveness.address";
+  const std::string remote = "taskmanager.dispatchers: 10.0.0.1:6123\n";
+  EXPECT_TRUE(fails(remote, key)) << "the default is loopback";
+  EXPECT_TRUE(fails(key + ": \"[::]:6124\"", key));
+  EXPECT_FALSE(fails(remote + key + ": 10.0.0.21:6124", key));
+  EXPECT_FALSE(fails("taskmanager.dispatchers: 127.0.0.1:6123, localhost:6124", key));
 }
 
 TEST(ConfigTest, AFileThatIsNotThere) {
