@@ -53,6 +53,9 @@ class TaskExecutorTest : public testing::Test {
   ~TaskExecutorTest() override {
     tm_ = nullptr;
     replicas_.clear();
+    // What is under way comes to its end: a link in the middle of its handshake holds itself.
+    network_->HealAll();
+    scheduler_.AdvanceBy(kSoon);
   }
 
   static std::string Address(const std::string& name) { return name + ":1"; }
