@@ -142,6 +142,17 @@ TEST_F(ResourceManagerTest, NobodyIsLostWhileTheLeaderCannotConfirmItself) {
   EXPECT_EQ(source.lost.size(), 1u);
 }
 
+TEST_F(ResourceManagerTest, ADeposedLeaderCountsNobodyAsLost) {
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 1);
+  TestSource source("job", 1);
+  Add(source);
+  fence_->Close(Aborted("a newer epoch has begun"));
+  worker.link->Close();
+  PassTime(seconds(30));
+  EXPECT_TRUE(source.lost.empty()) << "the next leader may have answered it";
+}
+
 TEST_F(ResourceManagerTest, AttemptsOfAJobThatIsGoneAreCancelledAndConfirmed) {
   MakeResourceManager();
   const JobId job = JobId::FromKey("gone");
