@@ -17,10 +17,7 @@ struct Recorded {
   size_t edges;
 };
 
-std::string WorkflowsDirectory() {
-  const std::string here = __FILE__;  // <root>/tests/cli/wf_format_test.cc
-  return here.substr(0, here.rfind("/tests/")) + "/examples/workflows/";
-}
+std::string WorkflowsDirectory() { return std::string(BATON_SOURCE_DIR) + "/examples/workflows/"; }
 
 class ShippedWorkflow : public testing::TestWithParam<Recorded> {
  protected:
