@@ -1,4 +1,4 @@
-// baton cluster up|status|down|kill|pause|resume|restart
+// baton cluster up|status|down|kill|pause|resume|restart|cut|heal
 
 #include <chrono>
 #include <functional>
@@ -18,6 +18,8 @@ struct ClusterArguments {
   ClusterOptions options;
   std::string session_timeout = "10s";
   std::string node;
+  std::string other;  // of a cut; empty: everybody
+  bool one_way = false;
 };
 
 void RunUp(CommandContext& context, ClusterArguments arguments) {
@@ -49,6 +51,21 @@ absl::Status Restart(LocalCluster& cluster, const ClusterArguments& arguments) {
   return name.ok() ? cluster.Restart(*name) : name.status();
 }
 
+absl::Status Cut(LocalCluster& cluster, const ClusterArguments& arguments) {
+  if (arguments.other.empty()) {
+    if (arguments.one_way) return InvalidArgument("--one-way needs two names");
+    return cluster.CutOff(arguments.node);
+  }
+  return cluster.Cut(arguments.node, arguments.other,
+                     arguments.one_way ? CutDirection::kOneWay : CutDirection::kBothWays);
+}
+
+absl::Status Heal(LocalCluster& cluster, const ClusterArguments& arguments) {
+  if (arguments.node.empty()) return cluster.HealAll();
+  return arguments.other.empty() ? cluster.Heal(arguments.node)
+                                 : cluster.Heal(arguments.node, arguments.other);
+}
+
 // A sub-command on a running cluster; `node` where it concerns one process.
 CLI::App* AddAction(CLI::App* parent, CommandContext& context,
                     const std::shared_ptr<ClusterArguments>& arguments, const char* name,
@@ -78,7 +95,20 @@ void AddUp(CLI::App* parent, CommandContext& context,
       ->capture_default_str();
   up->add_option("--session-timeout", arguments->session_timeout, "ZooKeeper's")
       ->capture_default_str();
+  up->add_flag("--hosts", options.hosts,
+               "Each process on a host (network namespace) of its own, so that the network between "
+               "them can be cut; needs root");
   up->callback([&context, arguments] { RunUp(context, *arguments); });
+}
+
+void AddCuts(CLI::App* cut, CLI::App* heal, const std::shared_ptr<ClusterArguments>& arguments) {
+  for (CLI::App* command : {cut, heal}) {
+    auto* first = command->add_option("A", arguments->node,
+                                      "A process's name, leader, or machine: who uses the cluster");
+    if (command == cut) first->required();
+    command->add_option("B", arguments->other, "The same; everybody if it is left out");
+  }
+  cut->add_flag("--one-way", arguments->one_way, "Only what A sends to B is lost");
 }
 
 }  // namespace
@@ -104,6 +134,8 @@ void AddClusterCommand(CLI::App& app, CommandContext& context) {
           arguments);
   AddNode(add("resume", "SIGCONT", [](auto& local, const auto& a) { return local.Resume(a.node); }),
           arguments);
+  AddCuts(add("cut", "Lose what one host sends to another, in silence (up --hosts)", &Cut),
+          add("heal", "End a cut; without names: all of them", &Heal), arguments);
   AddNode(add("restart", "Start it again on its old ports", &Restart), arguments);
 }
 

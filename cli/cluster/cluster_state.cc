@@ -31,10 +31,13 @@ void AddNodes(ClusterState* state, NodeKind kind, const std::string& prefix, int
 }
 
 Json ToJson(const ClusterOptions& options) {
-  return Json{
-      {"replicas", options.replicas}, {"taskmanagers", options.task_managers},
-      {"slots", options.slots},       {"zookeepers", options.zookeepers},
-      {"config", options.config},     {"sessionTimeoutMs", options.session_timeout.count()}};
+  return Json{{"replicas", options.replicas},
+              {"taskmanagers", options.task_managers},
+              {"slots", options.slots},
+              {"zookeepers", options.zookeepers},
+              {"hosts", options.hosts},
+              {"config", options.config},
+              {"sessionTimeoutMs", options.session_timeout.count()}};
 }
 
 ClusterOptions OptionsFromJson(const Json& json) {
@@ -43,6 +46,7 @@ ClusterOptions OptionsFromJson(const Json& json) {
   options.task_managers = json.at("taskmanagers");
   options.slots = json.at("slots");
   options.zookeepers = json.at("zookeepers");
+  options.hosts = json.value("hosts", false);
   options.config = json.at("config").get<std::map<std::string, std::string>>();
   options.session_timeout = std::chrono::milliseconds(json.at("sessionTimeoutMs").get<int64_t>());
   return options;
@@ -51,6 +55,7 @@ ClusterOptions OptionsFromJson(const Json& json) {
 Json ToJson(const ClusterNode& node) {
   return Json{{"kind", static_cast<int>(node.kind)},
               {"name", node.name},
+              {"host", node.host},
               {"port", node.port},
               {"peerPort", node.peer_port},
               {"electionPort", node.election_port}};
@@ -60,6 +65,7 @@ ClusterNode NodeFromJson(const Json& json) {
   ClusterNode node;
   node.kind = static_cast<NodeKind>(json.at("kind").get<int>());
   node.name = json.at("name");
+  node.host = json.value("host", node.host);
   node.port = json.at("port");
   node.peer_port = json.at("peerPort");
   node.election_port = json.at("electionPort");
@@ -77,8 +83,8 @@ void ReadProcesses(const std::string& text, ClusterState* state) {
 
 }  // namespace
 
-std::string ClusterNode::Address() const { return fmt::format("127.0.0.1:{}", port); }
-std::string ClusterNode::PeerAddress() const { return fmt::format("127.0.0.1:{}", peer_port); }
+std::string ClusterNode::Address() const { return fmt::format("{}:{}", host, port); }
+std::string ClusterNode::PeerAddress() const { return fmt::format("{}:{}", host, peer_port); }
 
 std::vector<const ClusterNode*> ClusterState::OfKind(NodeKind kind) const {
   std::vector<const ClusterNode*> found;
@@ -142,6 +148,7 @@ absl::StatusOr<ClusterState> LoadClusterState(const std::string& directory) {
   try {
     const Json json = Json::parse(*layout);
     ClusterState state;
+    state.network = json.value("network", -1);
     state.options = OptionsFromJson(json.at("options"));
     state.options.directory = std::filesystem::absolute(directory).lexically_normal();
     for (const Json& node : json.at("nodes")) state.nodes.push_back(NodeFromJson(node));
@@ -155,7 +162,7 @@ absl::StatusOr<ClusterState> LoadClusterState(const std::string& directory) {
 absl::Status SaveLayout(const ClusterState& state) {
   Json nodes = Json::array();
   for (const ClusterNode& node : state.nodes) nodes.push_back(ToJson(node));
-  const Json json{{"options", ToJson(state.options)}, {"nodes", nodes}};
+  const Json json{{"options", ToJson(state.options)}, {"network", state.network}, {"nodes", nodes}};
   return WriteFile(LayoutFile(state.options.directory), json.dump(2) + "\n");
 }
 

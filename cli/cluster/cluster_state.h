@@ -24,6 +24,8 @@ struct ClusterOptions {
   int slots = 4;  // of each TaskManager
   int zookeepers = 1;
   std::chrono::milliseconds session_timeout = std::chrono::seconds(10);
+  // Each process on a host of its own, between which the network can be cut (needs root).
+  bool hosts = false;
   Lifetime lifetime = Lifetime::kOfItsOwn;
   std::map<std::string, std::string> config;  // further keys for every daemon
 };
@@ -32,11 +34,12 @@ enum class NodeKind { kZooKeeper, kReplica, kTaskManager, kHaproxy };
 
 struct ClusterNode {
   NodeKind kind = NodeKind::kReplica;
-  std::string name;            // "replica-1"; also its id
-  uint16_t port = 0;           // REST, ZooKeeper's clients, HAProxy's; a TaskManager's liveness
-  uint16_t peer_port = 0;      // RPC of a replica, quorum of a ZooKeeper
-  uint16_t election_port = 0;  // of a ZooKeeper
-  ProcessId process;           // pid 0: not started
+  std::string name;                // "replica-1"; also its id
+  std::string host = "127.0.0.1";  // its address
+  uint16_t port = 0;               // REST, ZooKeeper's clients, HAProxy's; a TaskManager's liveness
+  uint16_t peer_port = 0;          // RPC of a replica, quorum of a ZooKeeper
+  uint16_t election_port = 0;      // of a ZooKeeper
+  ProcessId process;               // pid 0: not started
 
   std::string Address() const;
   std::string PeerAddress() const;
@@ -46,6 +49,7 @@ struct ClusterNode {
 struct ClusterState {
   ClusterOptions options;
   std::vector<ClusterNode> nodes;  // in the order in which they start
+  int network = -1;                // the number of its HostNetwork; -1: none
 
   std::vector<const ClusterNode*> OfKind(NodeKind kind) const;
   const ClusterNode* Find(const std::string& name) const;

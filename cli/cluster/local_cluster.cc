@@ -36,7 +36,7 @@ absl::Status CheckOptions(const ClusterOptions& options) {
 
 bool SameShape(const ClusterOptions& a, const ClusterOptions& b) {
   return a.replicas == b.replicas && a.task_managers == b.task_managers &&
-         a.zookeepers == b.zookeepers;
+         a.zookeepers == b.zookeepers && a.hosts == b.hosts;
 }
 
 // The layout of an earlier cluster in this directory, or a new one.
@@ -53,10 +53,11 @@ absl::StatusOr<ClusterState> PrepareState(const ClusterOptions& options,
   }
   if (!SameShape(earlier->options, options)) {
     return FailedPrecondition(
-        "{} holds a cluster with {} replicas, {} TaskManagers and {} ZooKeeper servers: ask for "
-        "the same, or take another directory",
+        "{} holds a cluster with {} replicas, {} TaskManagers and {} ZooKeeper servers, {} hosts "
+        "of "
+        "their own: ask for the same, or take another directory",
         options.directory, earlier->options.replicas, earlier->options.task_managers,
-        earlier->options.zookeepers);
+        earlier->options.zookeepers, earlier->options.hosts ? "on" : "without");
   }
   earlier->options = options;
   for (ClusterNode& node : earlier->nodes) node.process = {};
@@ -84,9 +85,12 @@ absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Launch(ClusterOption
   std::function<void()> release = [] {};
   auto state = PrepareState(options, &release);
   if (!state.ok()) return state.status();
-  if (auto status = WriteNodeFiles(*state); !status.ok()) return status;
-  if (auto status = SaveLayout(*state); !status.ok()) return status;
   std::unique_ptr<LocalCluster> cluster(new LocalCluster(*std::move(state)));
+  if (auto status = cluster->MakeHosts(); !status.ok()) return status;
+  if (auto status = cluster->WriteFiles(); !status.ok()) {
+    (void)cluster->Down();
+    return status;
+  }
   release();
   for (ClusterNode& node : cluster->state_.nodes) {
     if (auto status = cluster->StartNode(&node, {}); !status.ok()) {
@@ -125,6 +129,11 @@ absl::Status LocalCluster::WaitReady(std::chrono::seconds deadline) {
       },
       Clock::now() + deadline, std::chrono::milliseconds(50));
   return status;
+}
+
+absl::Status LocalCluster::WriteFiles() const {
+  if (auto status = WriteNodeFiles(state_); !status.ok()) return status;
+  return SaveLayout(state_);
 }
 
 absl::Status LocalCluster::StartNode(ClusterNode* node, const RestartOptions& options) {
@@ -235,6 +244,9 @@ absl::Status LocalCluster::Down() {
   }
   if (auto status = StopNodes(first, std::chrono::seconds(15)); !status.ok()) return status;
   if (auto status = StopNodes(last, std::chrono::seconds(10)); !status.ok()) return status;
+  if (state_.network >= 0) {
+    if (auto status = HostNetwork(state_.network).Remove(); !status.ok()) return status;
+  }
   return RemoveProcesses(state_);
 }
 

@@ -1,6 +1,6 @@
 // A cluster of real processes on this machine: ZooKeeper, dispatchers, TaskManagers and HAProxy
-// with the shipped configuration, all on loopback, in one directory. After Kudu's
-// ExternalMiniCluster.
+// with the shipped configuration, in one directory; all on loopback or, where ClusterOptions::hosts
+// says so, each on a host of its own (host_network.h). After Kudu's ExternalMiniCluster.
 //
 // Used by `baton cluster`, by the drill and by the integration tests. The processes belong to the
 // directory, not to this object: destroying it ends nothing, unless they were started with
@@ -14,16 +14,21 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "cli/cluster/cluster_state.h"
+#include "cli/cluster/host_network.h"
 
 namespace baton {
 
 struct RestartOptions {
   std::map<std::string, std::string> env;  // for this life only, e.g. BATON_FAULT_POINT
 };
+
+enum class CutDirection { kBothWays, kOneWay };
 
 class LocalCluster {
  public:
@@ -49,7 +54,18 @@ class LocalCluster {
   absl::StatusOr<std::string> WaitForExit(const std::string& node, std::chrono::seconds deadline);
   // Ends it (SIGTERM, later SIGKILL) if it runs, and starts it on its old ports.
   absl::Status Restart(const std::string& node, const RestartOptions& options = {});
-  // SIGTERM to all, ZooKeeper last, SIGKILL for who is left. Files and layout stay.
+  // The network between hosts; kFailedPrecondition where there are none. `a` and `b` are names of
+  // nodes, "leader", or kMachineHost: the side of whoever uses the cluster. What is sent is lost in
+  // silence; nothing is refused. kOneWay: only what `a` sends to `b`.
+  absl::Status Cut(const std::string& a, const std::string& b,
+                   CutDirection direction = CutDirection::kBothWays);
+  absl::Status CutOff(const std::string& node);  // from everybody
+  absl::Status Heal(const std::string& a, const std::string& b);
+  absl::Status Heal(const std::string& node);  // with everybody
+  absl::Status HealAll();
+
+  // SIGTERM to all, ZooKeeper last, SIGKILL for who is left. Files and layout stay,
+  // hosts go.
   absl::Status Down();
 
   bool Alive(const std::string& node) const;
@@ -70,6 +86,13 @@ class LocalCluster {
   // Another command may have restarted nodes meanwhile.
   void Refresh();
   absl::StatusOr<ClusterNode*> FindNode(const std::string& node);
+  absl::Status WriteFiles() const;
+  absl::Status MakeHosts();
+  absl::StatusOr<std::string> HostOf(const std::string& name);
+  // Both directions between the two, or between `a` and everybody.
+  absl::StatusOr<std::vector<HostPath>> PathsBetween(const std::string& a, const std::string& b);
+  absl::StatusOr<std::vector<HostPath>> PathsOf(const std::string& a);
+  absl::StatusOr<HostNetwork> Hosts() const;
   absl::Status StopNodes(const std::vector<ClusterNode*>& nodes, std::chrono::seconds grace);
 
   ClusterState state_;

@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "cli/cluster/haproxy_config.h"
+#include "cli/cluster/host_network.h"
 
 namespace baton {
 namespace {
@@ -23,14 +24,14 @@ std::string Home(const ClusterState& state, const ClusterNode& node) {
 std::string ZooKeeperConfig(const ClusterState& state, const ClusterNode& node) {
   const int64_t tick_ms = std::max<int64_t>(100, state.options.session_timeout.count() / 10);
   std::string config = fmt::format(
-      "tickTime={}\ndataDir={}/data\nclientPort={}\nclientPortAddress=127.0.0.1\n"
+      "tickTime={}\ndataDir={}/data\nclientPort={}\nclientPortAddress={}\n"
       "admin.enableServer=false\n4lw.commands.whitelist=srvr,mntr,ruok\nmaxClientCnxns=0\n",
-      tick_ms, Home(state, node), node.port);
+      tick_ms, Home(state, node), node.port, node.host);
   const auto servers = state.OfKind(NodeKind::kZooKeeper);
   if (servers.size() == 1) return config;
   config += "initLimit=10\nsyncLimit=5\n";
   for (size_t i = 0; i < servers.size(); ++i) {
-    config += fmt::format("server.{}=127.0.0.1:{}:{}\n", i + 1, servers[i]->peer_port,
+    config += fmt::format("server.{}={}:{}:{}\n", i + 1, servers[i]->host, servers[i]->peer_port,
                           servers[i]->election_port);
   }
   return config;
@@ -50,13 +51,20 @@ std::string Lease(const ClusterState& state) {
   return fmt::format("{} ms", std::max<int64_t>(20'000, least_ms));
 }
 
+// What every daemon gets. On hosts of their own they listen on other addresses than loopback, which
+// nobody outside this machine reaches.
+void Complete(const ClusterState& state, Settings* settings) {
+  if (state.options.hosts) (*settings)["security.allow-unauthenticated"] = "true";
+  for (const auto& [key, value] : state.options.config) (*settings)[key] = value;
+}
+
 std::string ReplicaConfig(const ClusterState& state, const ClusterNode& node) {
   const int64_t replicas = std::ssize(state.OfKind(NodeKind::kReplica));
   Settings settings = {
       {"replica.id", node.name},
-      {"rest.address", "127.0.0.1"},
+      {"rest.address", node.host},
       {"rest.port", std::to_string(node.port)},
-      {"rpc.address", "127.0.0.1"},
+      {"rpc.address", node.host},
       {"rpc.port", std::to_string(node.peer_port)},
       {"high-availability.type", "zookeeper"},
       {"high-availability.zookeeper.quorum", state.ZooKeeperQuorum()},
@@ -68,7 +76,7 @@ std::string ReplicaConfig(const ClusterState& state, const ClusterNode& node) {
       {"store.min-copies", std::to_string(std::min<int64_t>(2, replicas))},
       {"ready-file", Home(state, node) + "/ready.json"},
   };
-  for (const auto& [key, value] : state.options.config) settings[key] = value;
+  Complete(state, &settings);
   return ToYaml(settings);
 }
 
@@ -80,6 +88,7 @@ std::string TaskManagerConfig(const ClusterState& state, const ClusterNode& node
   }
   Settings settings = {
       {"taskmanager.id", node.name},
+      {"taskmanager.host", node.host},
       {"taskmanager.dispatchers", dispatchers},
       {"taskmanager.numberOfTaskSlots", std::to_string(state.options.slots)},
       {"taskmanager.work-directory", Home(state, node) + "/work"},
@@ -89,7 +98,7 @@ std::string TaskManagerConfig(const ClusterState& state, const ClusterNode& node
       {"taskmanager.lease", Lease(state)},
       {"ready-file", Home(state, node) + "/ready.json"},
   };
-  for (const auto& [key, value] : state.options.config) settings[key] = value;
+  Complete(state, &settings);
   return ToYaml(settings);
 }
 
@@ -211,6 +220,9 @@ absl::StatusOr<SpawnSpec> CommandOf(const ClusterState& state, const ClusterNode
   spec.directory = Home(state, node);
   spec.log_file = state.LogFile(node.name);
   spec.lifetime = state.options.lifetime;
+  if (state.network >= 0) {
+    spec.network_namespace = HostNetwork(state.network).NamespaceFile(node.name);
+  }
   return spec;
 }
 

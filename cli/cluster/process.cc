@@ -1,6 +1,7 @@
 #include "cli/cluster/process.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -61,6 +62,7 @@ struct ChildPlan {
   int null_fd;
   int log_fd;
   int error_fd;
+  int network_fd;  // -1: stay in this network
   pid_t parent;
   Lifetime lifetime;
 };
@@ -75,6 +77,7 @@ struct ChildPlan {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != plan.parent) _exit(127);  // it died before prctl
   }
+  if (plan.network_fd >= 0 && setns(plan.network_fd, CLONE_NEWNET) != 0) give_up();
   setsid();
   sigset_t none;
   sigemptyset(&none);
@@ -122,9 +125,16 @@ absl::StatusOr<ProcessId> Spawn(const SpawnSpec& spec) {
   if (pipe2(pipe_fds, O_CLOEXEC) != 0) return Internal("pipe: {}", std::strerror(errno));
   Fd read_end(pipe_fds[0]);
   Fd write_end(pipe_fds[1]);
-  const ChildPlan plan{
-      Pointers(spec.argv), Pointers(env), spec.directory.c_str(), null_fd.get(), log_fd.get(),
-      write_end.get(),     getpid(),      spec.lifetime};
+  Fd network_fd(spec.network_namespace.empty()
+                    ? -1
+                    : open(spec.network_namespace.c_str(), O_RDONLY | O_CLOEXEC));
+  if (network_fd.get() < 0 && !spec.network_namespace.empty()) {
+    return FailedPrecondition("its host {} is gone: {}", spec.network_namespace,
+                              std::strerror(errno));
+  }
+  const ChildPlan plan{Pointers(spec.argv), Pointers(env), spec.directory.c_str(),
+                       null_fd.get(),       log_fd.get(),  write_end.get(),
+                       network_fd.get(),    getpid(),      spec.lifetime};
   const pid_t pid = fork();
   if (pid < 0) return Internal("fork: {}", std::strerror(errno));
   if (pid == 0) RunChild(plan);
@@ -141,6 +151,8 @@ absl::StatusOr<ProcessId> Spawn(const SpawnSpec& spec) {
   }
   return ProcessId{pid, RawStartTime(pid).value_or(0)};
 }
+
+ProcessId ThisProcess() { return {getpid(), RawStartTime(getpid()).value_or(0)}; }
 
 std::optional<uint64_t> StartTimeOf(pid_t pid) {
   const auto fields = StatFields(pid);

@@ -35,11 +35,15 @@ struct SpawnSpec {
   std::string directory;                   // working directory
   std::string log_file;                    // stdout and stderr are appended to it
   Lifetime lifetime = Lifetime::kOfItsOwn;
+  std::string network_namespace;  // a file under /run/netns; empty: the one of this process
 };
 
 // In a session of its own, stdin from /dev/null. kNotFound / kInternal with the kernel's words when
 // the program cannot be executed.
 absl::StatusOr<ProcessId> Spawn(const SpawnSpec& spec);
+
+// This process itself.
+ProcessId ThisProcess();
 
 // The start time of whoever has this pid now; none: nobody, or only a zombie.
 std::optional<uint64_t> StartTimeOf(pid_t pid);

@@ -1,5 +1,6 @@
 #include "cli/cluster/readiness.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -24,16 +25,23 @@ absl::StatusOr<int> StatusOf(const std::string& url, const std::string& path) {
   return reply->status;
 }
 
-// The text that a server sends in answer to `request` before it closes, within the probe timeout.
-std::string AskTcp(uint16_t port, const std::string& request) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return "";
+// Whether the socket is connected within the probe timeout: a host that is cut off says nothing.
+bool Connect(int fd, const ClusterNode& node) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(node.port);
+  inet_pton(AF_INET, node.host.c_str(), &address.sin_addr);
+  (void)connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  pollfd connecting{fd, POLLOUT, 0};
+  return poll(&connecting, 1, static_cast<int>(kProbeTimeout.count())) == 1;
+}
+
+// The text that a server sends in answer to `request` before it closes, within the probe timeout.
+std::string AskTcp(const ClusterNode& node, const std::string& request) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return "";
   std::string answer;
-  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+  if (Connect(fd, node) &&
       send(fd, request.data(), request.size(), MSG_NOSIGNAL) == std::ssize(request)) {
     char buffer[4096];
     pollfd waiting{fd, POLLIN, 0};
@@ -114,7 +122,7 @@ absl::StatusOr<std::unique_ptr<RestClient>> ProbeClient(const std::string& url) 
 }
 
 absl::StatusOr<std::string> ZooKeeperMode(const ClusterNode& node) {
-  const std::string answer = AskTcp(node.port, "srvr");
+  const std::string answer = AskTcp(node, "srvr");
   const size_t mode = answer.find("Mode: ");
   if (mode == std::string::npos) return Unavailable("{} does not serve yet", node.name);
   const size_t begin = mode + 6;
