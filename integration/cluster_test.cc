@@ -1,11 +1,19 @@
 #include "integration/cluster_test.h"
 
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <thread>
 #include <utility>
 
+#include "base/status.h"
+#include "cli/cluster/host_network.h"
 #include "nlohmann/json.hpp"
 
 namespace baton::integration {
@@ -15,29 +23,24 @@ constexpr std::chrono::milliseconds kProbe = std::chrono::seconds(1);
 
 std::string WithoutScheme(const std::string& url) { return url.substr(url.find("//") + 2); }
 
-// The one cluster of the program.
-class SharedCluster : public testing::Environment {
+class SharedCluster {
  public:
-  void SetUp() override {
-    std::string directory =
-        (std::filesystem::temp_directory_path() / "baton-integration.XXXXXX").string();
-    ASSERT_NE(mkdtemp(directory.data()), nullptr) << directory;
-    directory_ = directory;
-    ClusterOptions options;
-    options.directory = directory_;
-    options.slots = 16;
-    options.lifetime = Lifetime::kWithThisProcess;
-    auto cluster = LocalCluster::Up(options);
-    ASSERT_TRUE(cluster.ok()) << cluster.status();
-    cluster_ = *std::move(cluster);
-    traces_ = std::make_unique<TaskTraces>(cluster_->SharedDirectory());
+  explicit SharedCluster(Placement placement) : placement_(placement) {}
+
+  // Once; a later call says the same as the first.
+  absl::Status Start() {
+    if (!started_) status_ = Up();
+    started_ = true;
+    return status_;
   }
 
-  void TearDown() override {
+  void TakeDown(bool keep_files) {
+    if (!started_) return;
     if (cluster_ != nullptr) {
-      EXPECT_TRUE(cluster_->Down().ok());
+      const absl::Status status = cluster_->Down();
+      EXPECT_TRUE(status.ok()) << status;
     }
-    if (testing::UnitTest::GetInstance()->Failed()) {
+    if (keep_files) {
       std::cerr << "the cluster's files and logs are kept in " << directory_ << std::endl;
     } else {
       std::filesystem::remove_all(directory_);
@@ -48,24 +51,68 @@ class SharedCluster : public testing::Environment {
   TaskTraces& traces() { return *traces_; }
 
  private:
+  absl::Status Up() {
+    directory_ = (std::filesystem::temp_directory_path() / "baton-integration.XXXXXX").string();
+    if (mkdtemp(directory_.data()) == nullptr) return Internal("cannot make {}", directory_);
+    ClusterOptions options;
+    options.directory = directory_;
+    options.slots = 16;
+    options.hosts = placement_ == Placement::kHosts;
+    options.lifetime = Lifetime::kWithThisProcess;
+    auto cluster = LocalCluster::Up(options);
+    if (!cluster.ok()) return cluster.status();
+    cluster_ = *std::move(cluster);
+    traces_ = std::make_unique<TaskTraces>(cluster_->SharedDirectory());
+    return absl::OkStatus();
+  }
+
+  const Placement placement_;
+  bool started_ = false;
+  absl::Status status_;
   std::string directory_;
   std::unique_ptr<LocalCluster> cluster_;
   std::unique_ptr<TaskTraces> traces_;
 };
 
-// GoogleTest owns it.
-SharedCluster* const shared =
-    static_cast<SharedCluster*>(testing::AddGlobalTestEnvironment(new SharedCluster));
+// The clusters of the program, each started when the first test needs it.
+class SharedClusters : public testing::Environment {
+ public:
+  void TearDown() override {
+    const bool failed = testing::UnitTest::GetInstance()->Failed();
+    for (SharedCluster* cluster : {&one_machine_, &hosts_}) cluster->TakeDown(failed);
+  }
 
-// Brings back what a test has killed or stopped.
+  absl::Status Use(Placement placement) {
+    current_ = placement == Placement::kHosts ? &hosts_ : &one_machine_;
+    return current_->Start();
+  }
+
+  SharedCluster& current() { return *current_; }
+
+ private:
+  SharedCluster one_machine_{Placement::kOneMachine};
+  SharedCluster hosts_{Placement::kHosts};
+  SharedCluster* current_ = &one_machine_;
+};
+
+// GoogleTest owns it.
+SharedClusters* const shared =
+    static_cast<SharedClusters*>(testing::AddGlobalTestEnvironment(new SharedClusters));
+
+// Brings back what a test has killed, stopped or cut.
 void ReviveAll() {
+  LocalCluster& cluster = shared->current().cluster();
+  if (cluster.state().options.hosts) {
+    const absl::Status healed = cluster.HealAll();
+    ASSERT_TRUE(healed.ok()) << healed;
+  }
   std::vector<std::string> names;
-  for (const ClusterNode& node : shared->cluster().state().nodes) names.push_back(node.name);
+  for (const ClusterNode& node : cluster.state().nodes) names.push_back(node.name);
   for (const std::string& name : names) {
-    if (shared->cluster().Alive(name)) {
-      ASSERT_TRUE(shared->cluster().Signal(name, SIGCONT).ok()) << name;
+    if (cluster.Alive(name)) {
+      ASSERT_TRUE(cluster.Signal(name, SIGCONT).ok()) << name;
     } else {
-      const absl::Status status = shared->cluster().Restart(name);
+      const absl::Status status = cluster.Restart(name);
       ASSERT_TRUE(status.ok()) << status;
     }
   }
@@ -94,6 +141,8 @@ bool Eventually(const std::function<bool()>& condition, std::chrono::seconds pat
 }
 
 void ClusterTest::SetUp() {
+  const absl::Status started = shared->Use(placement_);
+  ASSERT_TRUE(started.ok()) << started;
   ASSERT_NO_FATAL_FAILURE(ReviveAll());
   const absl::Status status = cluster().WaitReady();
   ASSERT_TRUE(status.ok()) << status;
@@ -103,8 +152,8 @@ void ClusterTest::TearDown() {
   for (const std::string& job : held_) traces().Release(job);
 }
 
-LocalCluster& ClusterTest::cluster() { return shared->cluster(); }
-TaskTraces& ClusterTest::traces() { return shared->traces(); }
+LocalCluster& ClusterTest::cluster() { return shared->current().cluster(); }
+TaskTraces& ClusterTest::traces() { return shared->current().traces(); }
 
 std::vector<std::string> ClusterTest::Replicas() {
   std::vector<std::string> names;
@@ -219,6 +268,38 @@ std::string ClusterTest::StartHeldJob(uint32_t tasks) {
   }
   EXPECT_TRUE(Eventually([&] { return traces().Starts(job).size() == tasks; }));
   return job;
+}
+
+void HostsTest::Cut(const std::string& a, const std::string& b, CutDirection direction) {
+  const absl::Status status = cluster().Cut(a, b, direction);
+  ASSERT_TRUE(status.ok()) << status;
+}
+
+void HostsTest::CutOff(const std::string& node) {
+  const absl::Status status = cluster().CutOff(node);
+  ASSERT_TRUE(status.ok()) << status;
+}
+
+void HostsTest::Heal(const std::string& a, const std::string& b) {
+  const absl::Status status = cluster().Heal(a, b);
+  ASSERT_TRUE(status.ok()) << status;
+}
+
+void HostsTest::HealAll() {
+  const absl::Status status = cluster().HealAll();
+  ASSERT_TRUE(status.ok()) << status;
+}
+
+void HostsTest::RunOn(const std::string& host, const std::function<void()>& action) {
+  const std::string file = HostNetwork(cluster().state().network).NamespaceFile(host);
+  // A thread of its own: it never comes back from there.
+  std::thread([&] {
+    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    const bool entered = fd >= 0 && setns(fd, CLONE_NEWNET) == 0;
+    EXPECT_TRUE(entered) << file << ": " << std::strerror(errno);
+    if (fd >= 0) close(fd);
+    if (entered) action();
+  }).join();
 }
 
 }  // namespace baton::integration

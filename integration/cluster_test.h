@@ -1,6 +1,8 @@
-// The fixture of every test with real processes: ZooKeeper, three replicas, two TaskManagers and
-// HAProxy, started once for the whole program. Before each test whatever the last one killed or
-// stopped is running again and the cluster is calm. A program with a failed test keeps the
+// The fixtures of every test with real processes: ZooKeeper, three replicas, two TaskManagers and
+// HAProxy, started once for the whole program: one such cluster on loopback and, when the first
+// HostsTest comes, one with each process on a host of its own, so that the network can be cut.
+// Before each test whatever the last one killed, stopped or cut is running again and the cluster is
+// calm. A program with a failed test keeps the
 // cluster's directory and says where it is; the processes end in any case.
 
 #pragma once
@@ -34,7 +36,12 @@ struct Leadership {
   bool operator==(const Leadership&) const = default;
 };
 
+enum class Placement { kOneMachine, kHosts };
+
 class ClusterTest : public testing::Test {
+ public:
+  explicit ClusterTest(Placement placement = Placement::kOneMachine) : placement_(placement) {}
+
  protected:
   void SetUp() override;
   void TearDown() override;
@@ -75,7 +82,23 @@ class ClusterTest : public testing::Test {
   std::string StartHeldJob(uint32_t tasks);
 
  private:
+  const Placement placement_;
   std::vector<std::string> held_;  // released at the end, however the test went
+};
+
+// Making hosts needs the rights of root; without them these tests fail.
+class HostsTest : public ClusterTest {
+ protected:
+  HostsTest() : ClusterTest(Placement::kHosts) {}
+
+  // What they send to each other is lost in silence. Names as in LocalCluster::Cut.
+  void Cut(const std::string& a, const std::string& b,
+           CutDirection direction = CutDirection::kBothWays);
+  void CutOff(const std::string& node);
+  void Heal(const std::string& a, const std::string& b);
+  void HealAll();
+  // Runs `action` as a program on that host would: the network it sees is the host's.
+  static void RunOn(const std::string& host, const std::function<void()>& action);
 };
 
 }  // namespace baton::integration

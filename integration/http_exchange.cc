@@ -3,6 +3,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -32,7 +33,7 @@ class Socket {
   int fd_;
 };
 
-absl::StatusOr<Socket> Connect(const std::string& address) {
+absl::StatusOr<Socket> Connect(const std::string& address, std::chrono::milliseconds timeout) {
   const size_t colon = address.rfind(':');
   if (colon == std::string::npos) return InvalidArgument("no port in \"{}\"", address);
   addrinfo hints{};
@@ -43,9 +44,13 @@ absl::StatusOr<Socket> Connect(const std::string& address) {
     return InvalidArgument("cannot resolve \"{}\"", address);
   }
   Socket socket(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // The one timeout that a blocking connect knows; an address that is cut off never answers.
+  const timeval most{timeout.count() / 1000, timeout.count() % 1000 * 1000};
+  setsockopt(socket.fd(), SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
   const int result = connect(socket.fd(), found->ai_addr, found->ai_addrlen);
   const int error = errno;
   freeaddrinfo(found);
+  if (result != 0 && error == EINPROGRESS) return DeadlineExceeded("{} is silent", address);
   if (result != 0) return Unavailable("connect {}: {}", address, std::strerror(error));
   return socket;
 }
@@ -105,7 +110,7 @@ std::string HttpReply::Header(std::string_view name) const {
 
 absl::StatusOr<HttpReply> Exchange(const std::string& address, std::string_view bytes,
                                    std::chrono::milliseconds timeout) {
-  auto socket = Connect(address);
+  auto socket = Connect(address, timeout);
   if (!socket.ok()) return socket.status();
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   std::string received;

@@ -24,8 +24,8 @@ struct HttpReply {
 inline constexpr std::chrono::milliseconds kExchangeTimeout = std::chrono::seconds(35);
 
 // Sends `bytes` as they are to "host:port" and reads one response. kUnavailable: the connection was
-// refused or broke before a whole response came. A server that answers before it has read
-// everything is heard.
+// refused or broke before a whole response came; kDeadlineExceeded: silence. A server that answers
+// before it has read everything is heard.
 absl::StatusOr<HttpReply> Exchange(const std::string& address, std::string_view bytes,
                                    std::chrono::milliseconds timeout = kExchangeTimeout);
 
