@@ -13,6 +13,8 @@
 //   kUnknown             the connection broke after it was sent: it may have had its effect, or may
 //                        have it still. Read back (Sync first).
 //   kAborted             the session is over (expired or closed)
+//   kResourceExhausted   the service's disk is full (the embedded one; a failing disk: kInternal,
+//                        kDataLoss): it had no effect
 //
 // Threading: any thread may call; callbacks, watchers and session events come on the executor given
 // to the implementation, in the order of their effects. Every call is answered in bounded time (a

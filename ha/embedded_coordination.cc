@@ -18,47 +18,12 @@ using embedded::PeerAddress;
 using embedded::PingRequest;
 
 EmbeddedCoordinationServer::EmbeddedCoordinationServer(ExecutorPtr executor)
-    : executor_(std::move(executor)) {}
+    : EmbeddedCoordinationServer(std::move(executor), nullptr, ZnodeTree()) {}
+EmbeddedCoordinationServer::EmbeddedCoordinationServer(ExecutorPtr executor, JournalPtr journal,
+                                                       ZnodeTree tree)
+    : executor_(std::move(executor)),
+      tree_(std::make_shared<JournaledTree>(executor_, std::move(journal), std::move(tree))) {}
 EmbeddedCoordinationServer::~EmbeddedCoordinationServer() = default;
-
-// ---- Faults
-
-void EmbeddedCoordinationServer::PostFor(const CoordinationClientPtr& client, ClientAction action) {
-  executor_->Post([self = shared_from_this(), id = embedded::IdOf(*client),
-                   action = std::move(action)]() mutable { action(*self, self->ClientOf(id)); });
-}
-
-void EmbeddedCoordinationServer::Disconnect(const CoordinationClientPtr& client, Cut cut) {
-  PostFor(client, [cut](EmbeddedCoordinationServer& self, Client& of) {
-    of.link->Cut();
-    if (cut == Cut::kReset) self.ResetConnection(of);
-  });
-}
-
-void EmbeddedCoordinationServer::Reconnect(const CoordinationClientPtr& client) {
-  PostFor(client, [](EmbeddedCoordinationServer& self, Client& of) {
-    of.link->Mend();
-    // What was lost meanwhile cannot be told: the client begins a new connection.
-    self.ResetConnection(of);
-  });
-}
-
-void EmbeddedCoordinationServer::Expire(const CoordinationClientPtr& client) {
-  PostFor(client,
-          [](EmbeddedCoordinationServer& self, Client& of) { self.EndSession(of.session_id); });
-}
-
-void EmbeddedCoordinationServer::DropNextAnswer(const CoordinationClientPtr& client,
-                                                LostAnswer lost) {
-  PostFor(client, [lost](EmbeddedCoordinationServer&, Client& of) { of.lose_next = lost; });
-}
-
-void EmbeddedCoordinationServer::SetDelay(const CoordinationClientPtr& client, Duration to_server,
-                                          Duration to_client) {
-  PostFor(client, [to_server, to_client](EmbeddedCoordinationServer&, Client& of) {
-    of.link->SetDelay(to_server, to_client);
-  });
-}
 
 // ---- Connections
 
@@ -105,6 +70,7 @@ void EmbeddedCoordinationServer::Handle(const PeerAddress& from, ConnectRequest 
     return;
   }
   Session& session = it->second;
+  if (session.is_ending) return;  // told when it has ended; or asked again
   client.session_id = id;
   client.last_connection = request.connection;
   session.connection = request.connection;
@@ -126,8 +92,12 @@ void EmbeddedCoordinationServer::Handle(const PeerAddress& from, PingRequest req
 
 void EmbeddedCoordinationServer::Handle(const PeerAddress& from, CloseRequest request) {
   Client& client = ClientOf(from.id);
+  if (!sessions_.contains(request.session_id)) {
+    if (client.session_id == request.session_id) clients_.erase(from.id);
+    return;
+  }
+  if (client.session_id == request.session_id) client.has_closed = true;
   EndSession(request.session_id);
-  if (client.session_id == request.session_id) clients_.erase(from.id);
 }
 
 void EmbeddedCoordinationServer::Handle(const PeerAddress& from, CallRequest request) {
@@ -145,8 +115,9 @@ void EmbeddedCoordinationServer::Handle(const PeerAddress& from, CallRequest req
       return;
     }
   }
-  AnswerMessage answer = Execute(client.session_id, request);
-  if (session->is_open) client.link->ToClient(std::move(answer));
+  // What was received takes effect in this order, also when the session ends before its turn.
+  if (request.kind == CallRequest::Kind::kChange) return Change(from.id, std::move(request));
+  Read(from.id, std::move(request));
 }
 
 void EmbeddedCoordinationServer::ResetConnection(Client& client) {
@@ -161,7 +132,13 @@ void EmbeddedCoordinationServer::ResetConnection(Client& client) {
 int64_t EmbeddedCoordinationServer::NewSession(embedded::ClientId client, Duration timeout) {
   const int64_t id = ++last_session_;
   const TimePoint deadline = executor_->Now() + timeout;
-  sessions_[id] = Session{client, kNoConnection, false, timeout, deadline, kNoTimer, {}};
+  sessions_[id] = Session{
+      .client = client,
+      .connection = kNoConnection,
+      .is_open = false,
+      .timeout = timeout,
+      .deadline = deadline,
+  };
   ArmExpiry(id);
   return id;
 }
@@ -170,6 +147,7 @@ EmbeddedCoordinationServer::Session* EmbeddedCoordinationServer::LiveSession(
     Client& client, embedded::ConnectionId connection) {
   auto it = sessions_.find(client.session_id);
   if (it == sessions_.end() || it->second.connection != connection) return nullptr;
+  if (it->second.is_ending) return nullptr;
   return &it->second;
 }
 
@@ -201,68 +179,96 @@ void EmbeddedCoordinationServer::CheckExpiry(int64_t session_id, TimePoint expec
   EndSession(session_id);
 }
 
+// Its nodes go behind what was received of it before.
 void EmbeddedCoordinationServer::EndSession(int64_t session_id) {
+  auto it = sessions_.find(session_id);
+  if (it == sessions_.end() || std::exchange(it->second.is_ending, true)) return;
+  executor_->Cancel(it->second.timer);
+  tree_->DropEphemerals(session_id,
+                        IfAlive(weak_from_this(), [session_id](EmbeddedCoordinationServer& self,
+                                                               const ZnodeTree::Outcome& outcome) {
+                          self.OnSessionEnded(session_id, outcome);
+                        }));
+}
+
+void EmbeddedCoordinationServer::OnSessionEnded(int64_t session_id,
+                                                const ZnodeTree::Outcome& outcome) {
   auto it = sessions_.find(session_id);
   if (it == sessions_.end()) return;
   const embedded::ClientId client_id = it->second.client;
   const bool was_open = it->second.is_open;
-  executor_->Cancel(it->second.timer);
   sessions_.erase(it);
   watches_.DropSession(session_id);
-  std::vector<CoordinationOp> deletes;
-  for (const std::string& path : tree_.EphemeralsOf(session_id)) {
-    deletes.push_back(CoordinationOp::Delete(path, kAnyVersion));
-  }
-  if (!deletes.empty()) Change(session_id, deletes);
+  FireWatchesOf(outcome);
   auto client = clients_.find(client_id);
   if (client == clients_.end() || client->second.session_id != session_id) return;
-  if (was_open) client->second.link->ToClient(embedded::ExpiredMessage{session_id});
-  if (!client->second.link->has_peer()) clients_.erase(client);
+  const bool has_gone = client->second.has_closed || !client->second.link->has_peer();
+  if (was_open && !client->second.has_closed) {
+    client->second.link->ToClient(embedded::ExpiredMessage{session_id});
+  }
+  if (has_gone) clients_.erase(client);
 }
 
 // ---- Calls
 
-AnswerMessage EmbeddedCoordinationServer::Execute(int64_t session_id, CallRequest& request) {
-  AnswerMessage answer{request.connection, request.call_id, {}, {}, {}};
-  const WatchId watch{session_id, request.watch_id};
-  switch (request.kind) {
-    case CallRequest::Kind::kGet: {
-      auto node = tree_.Get(request.path);
-      answer.result.status = node.status();
-      if (node.ok()) answer.node = *std::move(node);
-      watches_.WatchNode(request.path, watch);
-      break;
-    }
-    case CallRequest::Kind::kChildren: {
-      auto children = tree_.Children(request.path);
-      answer.result.status = children.status();
-      if (!children.ok()) {
-        watches_.WatchNode(request.path, watch);
-        break;
-      }
-      answer.children = *std::move(children);
-      watches_.WatchChildren(request.path, watch);
-      break;
-    }
-    case CallRequest::Kind::kChange: {
-      answer.result = Change(session_id, request.ops);
-      auto node = tree_.Get(request.ops.front().path);
-      if (node.ok()) answer.node.stat = node->stat;
-      break;
-    }
-    case CallRequest::Kind::kSync:
-      break;
-  }
-  return answer;
+void EmbeddedCoordinationServer::Change(embedded::ClientId client, CallRequest request) {
+  auto done = [client, connection = request.connection, call = request.call_id](
+                  EmbeddedCoordinationServer& self, const ZnodeTree::Outcome& outcome) {
+    self.FireWatchesOf(outcome);
+    AnswerMessage answer{connection, call, outcome.result, {}, {}};
+    const auto& changes = outcome.changes;
+    if (!changes.empty() && changes.front().after) answer.node.stat = changes.front().after->stat;
+    self.Answer(client, std::move(answer));
+  };
+  tree_->Change(ClientOf(client).session_id, std::move(request.ops),
+                IfAlive(weak_from_this(), std::move(done)));
 }
 
-MultiResult EmbeddedCoordinationServer::Change(int64_t session_id,
-                                               const std::vector<CoordinationOp>& ops) {
-  ZnodeTree::Outcome outcome = tree_.Apply(session_id, ops);
+void EmbeddedCoordinationServer::Read(embedded::ClientId client, CallRequest request) {
+  tree_->Read(
+      IfAlive(weak_from_this(),
+              [client, session_id = ClientOf(client).session_id, request = std::move(request)](
+                  EmbeddedCoordinationServer& self, const ZnodeTree& tree) {
+                // A watch of a session that has ended would never be dropped.
+                if (!self.sessions_.contains(session_id)) return;
+                self.Answer(client, self.ReadNow(session_id, request, tree));
+              }));
+}
+
+AnswerMessage EmbeddedCoordinationServer::ReadNow(int64_t session_id, const CallRequest& request,
+                                                  const ZnodeTree& tree) {
+  AnswerMessage answer{request.connection, request.call_id, {}, {}, {}};
+  const WatchId watch{session_id, request.watch_id};
+  if (request.kind == CallRequest::Kind::kGet) {
+    auto node = tree.Get(request.path);
+    answer.result.status = node.status();
+    if (node.ok()) answer.node = *std::move(node);
+    watches_.WatchNode(request.path, watch);
+  } else if (request.kind == CallRequest::Kind::kChildren) {
+    auto children = tree.Children(request.path);
+    answer.result.status = children.status();
+    if (children.ok()) {
+      answer.children = *std::move(children);
+      watches_.WatchChildren(request.path, watch);
+    } else {
+      watches_.WatchNode(request.path, watch);
+    }
+  }
+  return answer;  // kSync: its turn is all it waited for
+}
+
+void EmbeddedCoordinationServer::Answer(embedded::ClientId id, AnswerMessage answer) {
+  auto client = clients_.find(id);
+  if (client == clients_.end()) return;
+  Session* session = LiveSession(client->second, answer.connection);
+  if (session == nullptr || !session->is_open) return;
+  client->second.link->ToClient(std::move(answer));
+}
+
+void EmbeddedCoordinationServer::FireWatchesOf(const ZnodeTree::Outcome& outcome) {
   for (const ZnodeChange& change : outcome.changes) {
     for (const WatchId& watch : watches_.Take(change)) Fire(watch);
   }
-  return outcome.result;
 }
 
 void EmbeddedCoordinationServer::Fire(const WatchId& watch) {
@@ -273,6 +279,20 @@ void EmbeddedCoordinationServer::Fire(const WatchId& watch) {
     return;
   }
   ClientOf(it->second.client).link->ToClient(FiredMessage{watch.session, watch.id});
+}
+
+void RecoverEmbeddedCoordination(
+    ExecutorPtr executor, JournalPtr journal,
+    absl::AnyInvocable<void(absl::StatusOr<EmbeddedCoordinationServerPtr>)> callback) {
+  Journal& from = *journal;
+  from.Load([executor = std::move(executor), weak = std::weak_ptr(journal),
+             callback = std::move(callback)](absl::StatusOr<TreeImage> image) mutable {
+    if (!image.ok()) return callback(At("the journal", image.status()));
+    auto tree = ZnodeTree::From(*image);
+    if (!tree.ok()) return callback(At("the journal", tree.status()));
+    callback(std::make_shared<EmbeddedCoordinationServer>(std::move(executor), weak.lock(),
+                                                          *std::move(tree)));
+  });
 }
 
 }  // namespace baton

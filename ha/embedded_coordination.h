@@ -7,6 +7,11 @@
 // the server's executor is an outage of the service; as after a restart of ZooKeeper, the time that
 // the server itself was away counts against no session.
 //
+// With a journal its persistent nodes survive the process (JournaledTree: nothing is told before it
+// is on disk); sessions, and so ephemeral nodes, never do. An answer can then be kUnavailable's
+// sister: kResourceExhausted, kInternal or kDataLoss when the journal cannot be written; the change
+// had no effect.
+//
 // Lives on `executor`; the methods may be called from any thread and take effect there, in the
 // order of the calls. It ends when the last client and owner let go of it.
 
@@ -22,6 +27,8 @@
 #include "ha/coordination_client.h"
 #include "ha/embedded_link.h"
 #include "ha/embedded_protocol.h"
+#include "ha/journal.h"
+#include "ha/journaled_tree.h"
 #include "ha/watch_table.h"
 #include "ha/znode_tree.h"
 
@@ -36,6 +43,8 @@ class EmbeddedCoordinationServer : public std::enable_shared_from_this<EmbeddedC
   enum class LostAnswer { kApplied, kNotApplied };
 
   explicit EmbeddedCoordinationServer(ExecutorPtr executor);
+  // `tree` is what `journal` holds: use RecoverEmbeddedCoordination.
+  EmbeddedCoordinationServer(ExecutorPtr executor, JournalPtr journal, ZnodeTree tree);
   ~EmbeddedCoordinationServer();
 
   // Faults of one client's connection. They outlive its sessions: a client that is cut off stays so
@@ -62,6 +71,7 @@ class EmbeddedCoordinationServer : public std::enable_shared_from_this<EmbeddedC
     embedded::ClientId client;
     embedded::ConnectionId connection;  // whose requests count
     bool is_open;                       // towards the client; false: its answers are lost
+    bool is_ending = false;             // its nodes go when it is their turn; nothing new counts
     Duration timeout;
     TimePoint deadline;
     TimerId timer = kNoTimer;
@@ -72,6 +82,7 @@ class EmbeddedCoordinationServer : public std::enable_shared_from_this<EmbeddedC
     std::optional<LostAnswer> lose_next;
     int64_t session_id = 0;
     embedded::ConnectionId last_connection = embedded::kNoConnection;
+    bool has_closed = false;
   };
   using ClientAction = absl::AnyInvocable<void(EmbeddedCoordinationServer&, Client&)>;
 
@@ -89,25 +100,36 @@ class EmbeddedCoordinationServer : public std::enable_shared_from_this<EmbeddedC
   void ArmExpiry(int64_t session_id);
   void CheckExpiry(int64_t session_id, TimePoint expected);
   void EndSession(int64_t session_id);
+  void OnSessionEnded(int64_t session_id, const ZnodeTree::Outcome& outcome);
   void ResetConnection(Client& client);
 
-  embedded::AnswerMessage Execute(int64_t session_id, embedded::CallRequest& request);
-  MultiResult Change(int64_t session_id, const std::vector<CoordinationOp>& ops);
+  void Change(embedded::ClientId client, embedded::CallRequest request);
+  void Read(embedded::ClientId client, embedded::CallRequest request);
+  embedded::AnswerMessage ReadNow(int64_t session_id, const embedded::CallRequest& request,
+                                  const ZnodeTree& tree);
+  void Answer(embedded::ClientId client, embedded::AnswerMessage answer);
+  void FireWatchesOf(const ZnodeTree::Outcome& outcome);
   void Fire(const WatchId& watch);
 
   // Constant after construction.
   const ExecutorPtr executor_;
+  const std::shared_ptr<JournaledTree> tree_;
 
   std::atomic<embedded::ClientId> last_client_{0};
 
   // On executor_ only.
-  ZnodeTree tree_;
   WatchTable watches_;
   std::map<int64_t, Session> sessions_;
   std::map<embedded::ClientId, Client> clients_;
   int64_t last_session_ = 0x1000;
 };
 using EmbeddedCoordinationServerPtr = std::shared_ptr<EmbeddedCoordinationServer>;
+
+// The server with what the journal holds; it keeps to the journal from then on. `callback` comes on
+// any thread. Whoever calls holds the journal until then.
+void RecoverEmbeddedCoordination(
+    ExecutorPtr executor, JournalPtr journal,
+    absl::AnyInvocable<void(absl::StatusOr<EmbeddedCoordinationServerPtr>)> callback);
 
 // A client that lives on `executor`. Destroyed without Close, or with its executor killed, it
 // leaves its session to time out, as a killed process does.

@@ -9,6 +9,19 @@ namespace baton {
 
 ZnodeTree::ZnodeTree() { nodes_["/"] = Node{}; }
 
+absl::StatusOr<ZnodeTree> ZnodeTree::From(const TreeImage& image) {
+  ZnodeTree tree;
+  for (const auto& [path, node] : image.nodes) {
+    // A parent sorts before its children.
+    if (path != "/" && !tree.nodes_.contains(ParentOf(path))) {
+      return DataLoss("the node {} has no parent", path);
+    }
+    tree.Put(path, node);
+  }
+  tree.last_zxid_ = image.last_zxid;
+  return tree;
+}
+
 absl::StatusOr<NodeData> ZnodeTree::Get(const std::string& path) const {
   auto it = nodes_.find(path);
   if (it == nodes_.end()) return NotFound("no node {}", path);
@@ -28,9 +41,7 @@ ZnodeTree::Outcome ZnodeTree::Apply(int64_t session, const std::vector<Coordinat
     // Each op sees what the ones before it did; a failure takes all of them back.
     absl::StatusOr<ZnodeChange> change = Prepare(session, ops[i]);
     if (!change.ok()) {
-      for (auto it = outcome.changes.rbegin(); it != outcome.changes.rend(); ++it) {
-        Put(it->path, it->before);
-      }
+      Undo(outcome.changes);
       --last_zxid_;
       return {{change.status(), i}, {}};
     }
@@ -39,6 +50,10 @@ ZnodeTree::Outcome ZnodeTree::Apply(int64_t session, const std::vector<Coordinat
     outcome.changes.push_back(*std::move(change));
   }
   return outcome;
+}
+
+void ZnodeTree::Undo(const std::vector<ZnodeChange>& changes) {
+  for (auto it = changes.rbegin(); it != changes.rend(); ++it) Put(it->path, it->before);
 }
 
 absl::StatusOr<ZnodeChange> ZnodeTree::Prepare(int64_t session, const CoordinationOp& op) const {

@@ -1,8 +1,7 @@
 // ZooKeeper's tree of nodes and its rules, as data: no sessions, no watches, no time.
 //
 // A transaction is applied as a whole or not at all. Every change of the tree goes through Put, so
-// that the changes of a transaction, put again in their order, rebuild the tree (journal,
-// recovery).
+// that what a transaction changed can be taken back, put in its reverse order.
 //
 // Threading: none; EmbeddedCoordinationServer owns it and calls it on its executor.
 
@@ -13,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,6 +28,12 @@ struct ZnodeChange {
   std::optional<NodeData> after;
 };
 
+// The persistent nodes of a tree, sorted by path, and where its numbering of changes stands.
+struct TreeImage {
+  std::vector<std::pair<std::string, NodeData>> nodes;
+  int64_t last_zxid = 0;
+};
+
 class ZnodeTree {
  public:
   struct Outcome {
@@ -36,6 +42,8 @@ class ZnodeTree {
   };
 
   ZnodeTree();
+  // kDataLoss: a node of the image has no parent.
+  static absl::StatusOr<ZnodeTree> From(const TreeImage& image);
 
   absl::StatusOr<NodeData> Get(const std::string& path) const;
   absl::StatusOr<std::vector<std::string>> Children(const std::string& path) const;  // sorted
@@ -43,7 +51,11 @@ class ZnodeTree {
   // `ops` are valid (ValidateOps). Ephemeral nodes will belong to `session`.
   Outcome Apply(int64_t session, const std::vector<CoordinationOp>& ops);
 
+  // Takes back the latest changes; their numbers are not given again.
+  void Undo(const std::vector<ZnodeChange>& changes);
+
   std::vector<std::string> EphemeralsOf(int64_t session) const;
+  int64_t last_zxid() const { return last_zxid_; }
 
  private:
   struct Node {

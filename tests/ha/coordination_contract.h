@@ -1,5 +1,6 @@
-// The contract of CoordinationClient, run on the embedded service (several interleavings) and on a
-// real ZooKeeper server: this is the fixture; the promises stand in coordination_*_test.cc.
+// The contract of CoordinationClient, run on the embedded service (several interleavings, without
+// and with a journal) and on a real ZooKeeper server: this is the fixture; the promises stand in
+// coordination_*_test.cc.
 
 #pragma once
 

@@ -8,9 +8,11 @@
 #include "gtest/gtest.h"
 #include "ha/embedded_coordination.h"
 #include "ha/zookeeper_client.h"
+#include "store/kv_journal.h"
 #include "tests/ha/loop_executor.h"
 #include "tests/ha/tcp_proxy.h"
 #include "tests/ha/zookeeper_process.h"
+#include "tests/store/fake_kv_engine.h"
 
 namespace baton::testing {
 namespace {
@@ -20,9 +22,17 @@ using std::chrono::seconds;
 constexpr Duration kSessionTimeout = seconds(2);
 constexpr Duration kPatience = seconds(30);
 
+enum class Keeping { kNothing, kJournal };
+
 class EmbeddedService final : public CoordinationService {
  public:
-  explicit EmbeddedService(uint64_t seed) : scheduler_(seed) {}
+  EmbeddedService(uint64_t seed, Keeping keeping) : scheduler_(seed) {
+    if (keeping == Keeping::kNothing) {
+      server_ = std::make_shared<EmbeddedCoordinationServer>(server_executor_);
+    } else {
+      Recover();
+    }
+  }
 
   CoordinationClientPtr NewClient() override {
     return NewEmbeddedClient(server_, scheduler_.NewExecutor("client"), kSessionTimeout);
@@ -39,10 +49,21 @@ class EmbeddedService final : public CoordinationService {
   void ComeBack() override { server_executor_->Resume(); }
 
  private:
+  void Recover() {
+    const auto journal = NewKvJournal(std::make_shared<FakeKvEngine>(
+        std::make_shared<FakeDisk>(), disk_executor_, std::vector<std::string>{JournalFamily()}));
+    RecoverEmbeddedCoordination(server_executor_, journal,
+                                [this](absl::StatusOr<EmbeddedCoordinationServerPtr> server) {
+                                  ASSERT_TRUE(server.ok()) << server.status();
+                                  server_ = *std::move(server);
+                                });
+    ASSERT_TRUE(RunUntil([this] { return server_ != nullptr; }));
+  }
+
   ManualScheduler scheduler_;
-  std::shared_ptr<ManualExecutor> server_executor_ = scheduler_.NewExecutor("server");
-  EmbeddedCoordinationServerPtr server_ =
-      std::make_shared<EmbeddedCoordinationServer>(server_executor_);
+  const std::shared_ptr<ManualExecutor> server_executor_ = scheduler_.NewExecutor("server");
+  const std::shared_ptr<ManualExecutor> disk_executor_ = scheduler_.NewExecutor("disk");
+  EmbeddedCoordinationServerPtr server_;
 };
 
 class ZooKeeperService final : public CoordinationService {
@@ -102,7 +123,11 @@ class ZooKeeperService final : public CoordinationService {
 }  // namespace
 
 std::unique_ptr<CoordinationService> NewEmbeddedService(uint64_t seed) {
-  return std::make_unique<EmbeddedService>(seed);
+  return std::make_unique<EmbeddedService>(seed, Keeping::kNothing);
+}
+
+std::unique_ptr<CoordinationService> NewJournaledService(uint64_t seed) {
+  return std::make_unique<EmbeddedService>(seed, Keeping::kJournal);
 }
 
 std::unique_ptr<CoordinationService> NewZooKeeperService() {

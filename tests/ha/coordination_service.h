@@ -36,6 +36,8 @@ using ServiceMaker = std::function<std::unique_ptr<CoordinationService>()>;
 
 // One interleaving of clients and server a seed.
 std::unique_ptr<CoordinationService> NewEmbeddedService(uint64_t seed);
+// The same, each change synced to a (simulated) disk before it is told.
+std::unique_ptr<CoordinationService> NewJournaledService(uint64_t seed);
 // On one server process for all tests of this program.
 std::unique_ptr<CoordinationService> NewZooKeeperService();
 

@@ -174,6 +174,8 @@ std::vector<Implementation> Implementations() {
   for (uint64_t seed : {1, 2, 3, 4, 5}) {
     all.push_back(
         {"EmbeddedSeed" + std::to_string(seed), [seed] { return NewEmbeddedService(seed); }});
+    all.push_back(
+        {"JournaledSeed" + std::to_string(seed), [seed] { return NewJournaledService(seed); }});
   }
   return all;
 }
