@@ -37,7 +37,8 @@ inline constexpr ConfigOption<std::string> kClusterId{
 inline constexpr ConfigOption<std::string> kReplicaId{
     {.key = "replica.id",
      .default_text = "",
-     .description = "this dispatcher's name, kept across restarts; empty: host name and RPC port"}};
+     .description = "this dispatcher's name, kept across restarts; empty: host name and RPC port, "
+                    "with high-availability.type none: local"}};
 
 // ---- Addresses
 
@@ -62,7 +63,9 @@ inline constexpr ConfigOption<std::string> kRpcAddress{
                     "security.allow-unauthenticated"}};
 inline constexpr ConfigOption<int64_t> kRpcPort{{.key = "rpc.port",
                                                  .default_text = "6123",
-                                                 .description = "0: any free port",
+                                                 .description =
+                                                     "0: any free port; so also where it is not "
+                                                     "set and high-availability.type is none",
                                                  .least = "0",
                                                  .most = "65535"}};
 inline constexpr ConfigOption<std::string> kRpcAdvertisedAddress{
@@ -123,10 +126,15 @@ inline constexpr ConfigOption<ByteSize> kRestMaxHeldBytes{
 
 // ---- What survives
 
+inline constexpr ConfigOption<std::string> kWorkingDirectory{
+    {.key = "process.working-dir",
+     .default_text = "./baton-data",
+     .description = "what a process keeps is below it, where nothing else is said"}};
 inline constexpr ConfigOption<std::string> kStoreDirectory{
     {.key = "store.directory",
-     .default_text = "./baton-data",
-     .description = "this replica's own disk; never shared between replicas"}};
+     .default_text = "",
+     .description = "this replica's own disk; never shared between replicas; empty: store/ in "
+                    "process.working-dir"}};
 inline constexpr ConfigOption<int64_t> kStoreMinCopies{
     {.key = "store.min-copies",
      .default_text = "2",
@@ -209,9 +217,11 @@ inline constexpr ConfigOption<std::string> kTaskManagerId{
      .description = "this worker's name, kept across restarts; empty: host name and work "
                     "directory"}};
 inline constexpr ConfigOption<int64_t> kTaskSlots{{.key = "taskmanager.numberOfTaskSlots",
-                                                   .default_text = "4",
-                                                   .description = "tasks that run at once",
-                                                   .least = "1",
+                                                   .default_text = "0",
+                                                   .description =
+                                                       "tasks that run at once; 0: as many as the "
+                                                       "machine has cores",
+                                                   .least = "0",
                                                    .most = "10000"}};
 inline constexpr ConfigOption<std::string> kDispatchers{
     {.key = "taskmanager.dispatchers",
@@ -219,8 +229,14 @@ inline constexpr ConfigOption<std::string> kDispatchers{
      .description = "RPC addresses (host:port) of the dispatchers, separated by commas"}};
 inline constexpr ConfigOption<std::string> kWorkDirectory{
     {.key = "taskmanager.work-directory",
-     .default_text = "./baton-tasks",
-     .description = "work directories and logs of the tasks"}};
+     .default_text = "",
+     .description = "work directories and logs of the tasks; empty: tasks/ in "
+                    "process.working-dir"}};
+inline constexpr ConfigOption<bool> kEmbeddedTaskManager{
+    {.key = "dispatcher.embedded-taskmanager",
+     .default_text = "true",
+     .description = "with high-availability.type none the dispatcher runs tasks itself, beside the "
+                    "TaskManagers that connect to it"}};
 inline constexpr ConfigOption<std::string> kSharedDirectory{
     {.key = "taskmanager.shared-directory",
      .default_text = "",

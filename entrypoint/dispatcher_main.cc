@@ -1,23 +1,28 @@
-// baton-dispatcher: one replica.
+// baton-dispatcher: one replica; without ZooKeeper the whole cluster in one process.
 
 #include <unistd.h>
 
 #include <filesystem>
 #include <future>
 
+#include "absl/strings/match.h"
 #include "base/asio_executor.h"
 #include "base/config_options.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/status.h"
 #include "entrypoint/daemon.h"
+#include "entrypoint/directories.h"
+#include "entrypoint/embedded_mode.h"
 #include "entrypoint/replica.h"
 #include "entrypoint/replica_config.h"
+#include "entrypoint/version.h"
 #include "fmt/format.h"
 #include "ha/zookeeper_client.h"
 #include "rest/beast_server.h"
 #include "rest/beast_transport.h"
 #include "rpc/asio_frame_transport.h"
+#include "store/kv_journal.h"
 
 namespace baton {
 namespace {
@@ -45,62 +50,125 @@ void WaitAtMost(std::future<void> future, const char* what) {
   }
 }
 
-Replica::Dependencies Wire(const Config& config, ThreadPool& pool, KvEnginePtr engine) {
+absl::StatusOr<KvEnginePtr> OpenStore(const Config& config) {
+  const std::string directory = StoreDirectoryOf(config);
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) return Unavailable("store.directory {}: {}", directory, error.message());
+  std::vector<std::string> families = BlobFamilies();
+  families.push_back(JournalFamily());
+  return OpenRocksDbKvEngine(directory, families);
+}
+
+Replica::Dependencies Wire(ThreadPool& pool, const KvEnginePtr& engine) {
   Replica::Dependencies deps;
   deps.ha_executor = pool.NewExecutor();
   deps.rest_executor = pool.NewExecutor();
   deps.new_executor = [&pool] { return pool.NewExecutor(); };
-  deps.coordination =
-      NewZooKeeperClient({config.Get(options::kZooKeeperQuorum),
-                          config.Get(options::kZooKeeperSessionTimeout), deps.ha_executor});
   deps.frames = NewAsioFrameTransport(pool);
   deps.http = NewBeastHttpTransport(pool, {});
-  deps.engine = std::move(engine);
+  deps.engine = engine;
   deps.random = NewSystemRandom();
   return deps;
 }
 
-absl::StatusOr<KvEnginePtr> OpenStore(const Config& config) {
-  const std::string directory = config.Get(options::kStoreDirectory);
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error) return Unavailable("store.directory {}: {}", directory, error.message());
-  return OpenRocksDbKvEngine(directory, BlobFamilies());
+// The commonest reason not to start: something listens there already.
+absl::Status WithAdvice(const absl::Status& why, std::string_view key) {
+  if (!absl::StrContains(why.message(), "in use")) return why;
+  return Unavailable(
+      "{}: another process has the port; stop it, or choose another one with -D {}=N "
+      "(0: any free one)",
+      Message(why), key);
+}
+
+// What a person needs who started it with no configuration at all.
+void Welcome(const Config& config, const std::string& rest_address, uint32_t slots) {
+  fmt::print(
+      "\nBaton {} is ready.\n\n"
+      "  REST       http://{}\n"
+      "  data       {}\n"
+      "  slots      {}\n\n"
+      "Submit a job:\n"
+      "  baton submit job.json --wait{}\n"
+      "  curl http://{}/v1/jobs -H 'Content-Type: application/json' --data-binary @job.json\n\n"
+      "Ctrl-C stops it and its tasks; jobs that have not ended go on when it is started again.\n\n",
+      kVersion, rest_address, WorkingDirectoryOf(config), slots,
+      rest_address == "127.0.0.1:8081" ? "" : " --server http://" + rest_address, rest_address);
+  std::fflush(stdout);
+}
+
+void WriteReady(const Config& config, const std::string& rest, const std::string& rpc) {
+  const absl::Status ready =
+      WriteReadyFile(config.Get(options::kReadyFile),
+                     fmt::format(R"({{"pid":{},"rest":"{}","rpc":"{}"}})", getpid(), rest, rpc));
+  if (!ready.ok()) log::Warning("{}", Message(ready));
+}
+
+void StopAll(const ExecutorPtr& executor, const std::shared_ptr<Replica>& replica,
+             HttpServer& server, EmbeddedMode* embedded) {
+  std::promise<void> left, drained;
+  executor->Post([&] { replica->Stop([&] { left.set_value(); }); });
+  WaitAtMost(left.get_future(), "leaving the cluster");
+  // Behind the end of the leadership: to the next one its tasks are lost with this process, not
+  // failed or cancelled.
+  if (embedded != nullptr) embedded->Stop();
+  server.Stop(kDrain, [&] { drained.set_value(); });
+  WaitAtMost(drained.get_future(), "finishing the requests");
 }
 
 int Serve(const Config& config) {
-  if (config.Get(options::kHaType) != "zookeeper") {
-    return Fail(InvalidArgument(
-        "high-availability.type none is not supported yet; set high-availability.type: zookeeper "
-        "and high-availability.zookeeper.quorum"));
+  const bool is_embedded = config.Get(options::kHaType) == "none";
+  // First of all: with a second process in it, the worker would end the tasks of the first.
+  std::unique_ptr<DirectoryLock> lock;
+  if (is_embedded) {
+    auto taken = DirectoryLock::Take(WorkingDirectoryOf(config));
+    if (!taken.ok()) return Fail(taken.status());
+    lock = *std::move(taken);
   }
+  ThreadPool pool(static_cast<size_t>(config.Get(options::kIoThreads)));
   auto engine = OpenStore(config);
   if (!engine.ok()) return Fail(engine.status());
-  ThreadPool pool(static_cast<size_t>(config.Get(options::kIoThreads)));
-  Replica::Dependencies deps = Wire(config, pool, *std::move(engine));
+  Replica::Dependencies deps = Wire(pool, *engine);
   const ExecutorPtr executor = deps.ha_executor;
+  std::unique_ptr<EmbeddedMode> embedded;
+  if (is_embedded) {
+    auto opened = EmbeddedMode::Open(config, pool, *engine);
+    if (!opened.ok()) return Fail(opened.status());
+    embedded = *std::move(opened);
+    deps.coordination = embedded->NewClient(executor);
+  } else {
+    deps.coordination =
+        NewZooKeeperClient({config.Get(options::kZooKeeperQuorum),
+                            config.Get(options::kZooKeeperSessionTimeout), executor});
+  }
   const std::shared_ptr<Replica> replica =
-      Replica::New(std::move(deps), ReplicaSettingsFrom(config));
+      Replica::New(std::move(deps),
+                   is_embedded ? EmbeddedReplicaSettingsFrom(config) : ReplicaSettingsFrom(config));
 
   auto server = StartHttpServer(
       pool, fmt::format("{}:{}", config.Get(options::kRestAddress), config.Get(options::kRestPort)),
       HttpServerLimitsFrom(config), replica->rest());
-  if (!server.ok()) return Fail(server.status());
+  if (!server.ok()) return Fail(WithAdvice(server.status(), options::kRestPort.key));
   std::string rest_address = config.Get(options::kRestAdvertisedAddress);
   if (rest_address.empty()) rest_address = (*server)->address();
   const absl::Status started = RunOn(executor, [&] { return replica->Start(rest_address); });
-  if (!started.ok()) return Fail(started);
-  const absl::Status ready = WriteReadyFile(
-      config.Get(options::kReadyFile), fmt::format(R"({{"pid":{},"rest":"{}","rpc":"{}"}})",
-                                                   getpid(), rest_address, replica->rpc_address()));
-  if (!ready.ok()) log::Warning("{}", Message(ready));
+  if (!started.ok()) return Fail(WithAdvice(started, options::kRpcPort.key));
+  if (embedded) {
+    const absl::Status joined = embedded->Join(replica, [&](uint32_t slots) {
+      WriteReady(config, rest_address, replica->rpc_address());
+      Welcome(config, rest_address, slots);
+    });
+    if (!joined.ok()) {
+      pool.Stop();
+      return Fail(joined);
+    }
+  } else {
+    WriteReady(config, rest_address, replica->rpc_address());
+  }
 
   log::Info("stopping signal={}", WaitForSignal());
-  std::promise<void> left, drained;
-  executor->Post([&] { replica->Stop([&] { left.set_value(); }); });
-  WaitAtMost(left.get_future(), "leaving the cluster");
-  (*server)->Stop(kDrain, [&] { drained.set_value(); });
-  WaitAtMost(drained.get_future(), "finishing the requests");
+  StopAll(executor, replica, **server, embedded.get());
+  pool.Stop();
   log::Info("stopped");
   return 0;
 }

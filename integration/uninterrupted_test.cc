@@ -27,7 +27,7 @@ class UninterruptedTest : public ClusterTest {
   }
 };
 
-TEST_F(UninterruptedTest, EveryReplicaIsKilledAndRestarted) {
+TEST_F(UninterruptedTest, F7EveryReplicaIsKilledAndRestarted) {
   const std::string job = StartHeldJob(3);
   const uint64_t before = Leader().epoch;
   for (const std::string& replica : Replicas()) Kill(replica);
