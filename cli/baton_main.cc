@@ -10,11 +10,12 @@ namespace {
 constexpr const char* kExitCodes =
     "Exit codes:\n"
     "  0  done\n"
-    "  1  the job failed or was cancelled, or the command failed\n"
+    "  1  the job failed, or the command failed\n"
     "  2  the command line is wrong\n"
     "  3  not found\n"
     "  4  the server cannot be reached, or nobody leads: try again\n"
-    "  5  the server refuses what was asked\n";
+    "  5  the server refuses what was asked\n"
+    "  6  the job was cancelled\n";
 
 std::string DefaultServer() {
   const char* server = std::getenv("BATON_SERVER");
@@ -47,6 +48,7 @@ int main(int argc, char** argv) {
   baton::AddCancelCommand(app, context);
   baton::AddLeaderCommand(app, context);
   baton::AddImportCommand(app, context);
+  baton::AddRunCommand(app, context);
   baton::AddClusterCommand(app, context);
   baton::AddDrillCommand(app, context);
   try {

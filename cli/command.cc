@@ -76,7 +76,8 @@ void WaitForJob(CommandContext& context, RestClient& client, const std::string& 
   if (!job.ok()) return context.Fail(job.status());
   if (!settled) return context.Fail(DeadlineExceeded("job {} is still {}", id, job->value.state));
   Print(context.json() ? job->json : fmt::format("{} {}", id, job->value.state));
-  if (job->value.state != wanted) context.exit_code = kExitFailed;
+  if (job->value.state == wanted) return;
+  context.exit_code = job->value.state == "CANCELED" ? kExitCancelled : kExitFailed;
 }
 
 }  // namespace baton

@@ -19,11 +19,12 @@ namespace baton {
 // For scripts; documented in `baton --help`.
 enum ExitCode {
   kExitOk = 0,
-  kExitFailed = 1,       // the job failed or was cancelled, or the command failed
+  kExitFailed = 1,       // the job failed, or the command failed
   kExitUsage = 2,        // the command line is wrong
   kExitNotFound = 3,     // no such job, process, file
   kExitUnreachable = 4,  // nobody answers, or nobody leads: try again
   kExitRefused = 5,      // the server refuses what was asked (4xx)
+  kExitCancelled = 6,    // the job was cancelled
 };
 
 enum class OutputFormat { kText, kJson };
@@ -61,6 +62,7 @@ void AddLogsCommand(CLI::App& app, CommandContext& context);
 void AddCancelCommand(CLI::App& app, CommandContext& context);
 void AddLeaderCommand(CLI::App& app, CommandContext& context);
 void AddImportCommand(CLI::App& app, CommandContext& context);
+void AddRunCommand(CLI::App& app, CommandContext& context);
 void AddClusterCommand(CLI::App& app, CommandContext& context);
 void AddDrillCommand(CLI::App& app, CommandContext& context);
 

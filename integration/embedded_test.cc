@@ -1,0 +1,283 @@
+// Without ZooKeeper: one process is the cluster, and it dies and comes back (P1 of the process).
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "base/fault_point.h"
+#include "cli/cluster/ports.h"
+#include "cli/cluster/process.h"
+#include "fmt/core.h"
+#include "integration/cluster_test.h"
+#include "integration/embedded_fixture.h"
+
+namespace baton::integration {
+namespace {
+
+// ---- A submission, and the process dies
+
+class F1EmbeddedProcessDiesAtEachStep : public EmbeddedFixture,
+                                        public testing::WithParamInterface<std::string> {};
+
+TEST_P(F1EmbeddedProcessDiesAtEachStep, WhatWasAcknowledgedIsThereAndRunsToItsEnd) {
+  const absl::Status started = Start({}, {{"BATON_FAULT_POINT", GetParam()}});
+  const std::string job = NewJobId();
+  bool acknowledged = false;
+  if (started.ok()) {
+    const auto reply = Put(job, QuickJob());
+    acknowledged = reply.ok() && reply->status / 100 == 2;
+    ASSERT_TRUE(AwaitDeath());
+  }  // else it died before it served
+  ASSERT_TRUE(Start().ok());
+  if (acknowledged) {
+    EXPECT_NE(JobState(job), "");
+  }
+  const auto again = Put(job, QuickJob());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->status / 100, 2) << again->body;
+  EXPECT_TRUE(Becomes(job, "FINISHED")) << JobState(job);
+  // A task that had been started is lost with the process and is tried again; none ran to its end
+  // and then once more unless the process died before it could know.
+  std::set<uint32_t> attempts;
+  for (const TraceLine& start : traces().Starts(job)) {
+    EXPECT_TRUE(attempts.insert(start.attempt).second) << "attempt " << start.attempt << " twice";
+  }
+  EXPECT_LE(attempts.size(), GetParam().starts_with("submission.") ? 1u : 2u);
+  EXPECT_GE(traces().Ends(job).size(), 1u);
+}
+
+std::vector<std::string> StepsOfASubmission() {
+  return {"submission.before-store",      "submission.stored-locally", "submission.replicated",
+          "submission.pointer-committed", "submission.answered",       "deployment.sent"};
+}
+
+// The first of them belong to the start of a new cluster, the last to the submission.
+std::vector<std::string> StepsOfTheJournal() {
+  std::vector<std::string> steps;
+  for (int write = 1; write <= 6; ++write) {
+    steps.push_back(fmt::format("journal.before-write:{}", write));
+    steps.push_back(fmt::format("journal.written:{}", write));
+  }
+  return steps;
+}
+
+std::string StepName(const testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  for (char& c : name) {
+    if (!isalnum(c)) c = '_';
+  }
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Submission, F1EmbeddedProcessDiesAtEachStep,
+                         testing::ValuesIn(StepsOfASubmission()), StepName);
+INSTANTIATE_TEST_SUITE_P(Journal, F1EmbeddedProcessDiesAtEachStep,
+                         testing::ValuesIn(StepsOfTheJournal()), StepName);
+
+// ---- Jobs that run, and the process dies
+
+class F1EmbeddedProcessIsKilled : public EmbeddedFixture {
+ protected:
+  // Each subtask is lost once, without a restart strategy, and finishes in its second attempt.
+  void ExpectGoesOn(const std::string& job, size_t tasks) {
+    EXPECT_TRUE(Eventually([&] { return traces().Starts(job).size() == 2 * tasks; }));
+    EXPECT_EQ(JobState(job), "RUNNING");
+    traces().Release(job);
+    EXPECT_TRUE(Becomes(job, "FINISHED")) << JobState(job);
+    EXPECT_EQ(traces().Starts(job).size(), 2 * tasks);
+    EXPECT_EQ(traces().Ends(job).size(), tasks);
+  }
+};
+
+TEST_F(F1EmbeddedProcessIsKilled, JobsGoOnOnNewPortsFinishedOnesStayFinishedAndNoTaskIsLeft) {
+  ASSERT_TRUE(Start().ok());
+  const std::string finished = NewJobId();
+  ASSERT_TRUE(Put(finished, QuickJob()).ok());
+  ASSERT_TRUE(Becomes(finished, "FINISHED"));
+  const std::string held = StartHeldJob(3);
+  KillProcess();
+  EXPECT_TRUE(AllGone(held));
+  EXPECT_EQ(traces().Starts(held).size(), 3u);
+
+  ASSERT_TRUE(Start().ok());
+  EXPECT_EQ(JobState(finished), "FINISHED");
+  ExpectGoesOn(held, 3);
+  EXPECT_EQ(traces().Starts(finished).size(), 1u);
+  EXPECT_EQ(Put(finished, QuickJob())->status, 200);
+}
+
+TEST_F(F1EmbeddedProcessIsKilled, JobsGoOnOnTheSamePortsAlsoWhenItWasToldToStop) {
+  auto ports = PortReservation::Take(2);
+  ASSERT_TRUE(ports.ok());
+  const std::vector<std::string> overrides = {fmt::format("rest.port={}", ports->ports()[0]),
+                                              fmt::format("rpc.port={}", ports->ports()[1])};
+  ports->Release();
+  ASSERT_TRUE(Start(overrides).ok());
+  const std::string held = StartHeldJob(2);
+  process().Stop();
+  EXPECT_TRUE(AllGone(held));
+  const absl::Status again = Start(overrides);
+  ASSERT_TRUE(again.ok()) << again;
+  ExpectGoesOn(held, 2);
+}
+
+TEST_F(F1EmbeddedProcessIsKilled, ItComesBackAgainAndAgain) {
+  std::vector<std::string> jobs;
+  for (int life = 0; life < 5; ++life) {
+    ASSERT_TRUE(Start().ok());
+    for (const std::string& job : jobs) EXPECT_NE(JobState(job), "") << "life " << life;
+    for (int i = 0; i < 5; ++i) {
+      const std::string job = NewJobId();
+      const auto reply = Put(job, QuickJob());
+      if (reply.ok() && reply->status == 202) jobs.push_back(job);
+    }
+    KillProcess();
+  }
+  ASSERT_TRUE(Start().ok());
+  EXPECT_EQ(jobs.size(), 25u);
+  for (const std::string& job : jobs) EXPECT_TRUE(Becomes(job, "FINISHED")) << JobState(job);
+}
+
+// ---- What a person meets first
+
+class EmbeddedStart : public EmbeddedFixture {};
+
+TEST_F(EmbeddedStart, ASecondProcessInTheDirectoryIsRefusedAndDisturbsNothing) {
+  ASSERT_TRUE(Start().ok());
+  const std::string held = StartHeldJob(1);
+  const auto second = EmbeddedProcess::Start({directory(), {}, {}});
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(
+      second.status().message().find(fmt::format("belongs to process {}", process().id().pid)),
+      std::string::npos)
+      << second.status();
+  traces().Release(held);
+  EXPECT_TRUE(Becomes(held, "FINISHED"));
+  EXPECT_EQ(traces().Starts(held).size(), 1u);
+}
+
+TEST_F(EmbeddedStart, ATakenPortIsSaidToBeTaken) {
+  ASSERT_TRUE(Start().ok());
+  const std::string port = rest().substr(rest().rfind(':') + 1);
+  const auto second = EmbeddedProcess::Start({directory() + "2", {"rest.port=" + port}, {}});
+  EXPECT_NE(second.status().message().find("choose another one with -D rest.port="),
+            std::string::npos)
+      << second.status();
+}
+
+// ---- baton run
+
+class BatonRun : public EmbeddedFixture {
+ protected:
+  std::string Binary() {
+    return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "baton").string();
+  }
+
+  ProcessId Begin(const std::string& job_json, std::vector<std::string> arguments = {}) {
+    file_ = directory() + ".json";
+    std::ofstream(file_) << job_json;
+    SpawnSpec spec;
+    spec.argv = {Binary(), "run", file_};
+    spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
+    spec.argv.push_back("-D");
+    spec.argv.push_back("taskmanager.shared-directory=" + Shared());
+    spec.env = {{"TMPDIR", Shared()}};
+    spec.directory = "/";
+    spec.log_file = Log();
+    spec.lifetime = Lifetime::kWithThisProcess;
+    auto process = Spawn(spec);
+    EXPECT_TRUE(process.ok()) << process.status();
+    return *process;
+  }
+  std::string End(const ProcessId& process) {
+    std::optional<std::string> how;
+    EXPECT_TRUE(Eventually([&] { return (how = ReapIfEnded(process)).has_value(); },
+                           std::chrono::seconds(60)))
+        << Output();
+    return how.value_or("");
+  }
+  std::string Run(const std::string& job_json, std::vector<std::string> arguments = {}) {
+    return End(Begin(job_json, std::move(arguments)));
+  }
+
+  std::string Shared() { return std::filesystem::path(directory()).parent_path(); }
+  std::string Log() { return directory() + ".out"; }
+  std::string Output() {
+    std::ifstream file(Log());
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  }
+  // With an id, so that its processes can be found.
+  static std::string WithId(std::string job_json, const std::string& id) {
+    return job_json.insert(1, fmt::format(R"("jobid":"{}",)", id));
+  }
+  size_t LeftDirectories() {
+    size_t left = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(Shared())) {
+      left += entry.path().filename().string().starts_with("baton-run.");
+    }
+    return left;
+  }
+
+  std::string file_;
+};
+
+constexpr char kSaying[] =
+    R"({"name":"n","vertices":[{"id":"v","command":["sh","-c","echo out; echo err >&2; exit 7"]}]})";
+
+TEST_F(BatonRun, AFinishedJobIsZeroAndLeavesNothing) {
+  const std::string id = NewJobId();
+  EXPECT_EQ(Run(WithId(QuickJob(3), id)), "exit 0") << Output();
+  EXPECT_EQ(traces().Ends(id).size(), 3u);
+  EXPECT_NE(Output().find("FINISHED in"), std::string::npos) << Output();
+  EXPECT_EQ(LeftDirectories(), 0u);
+}
+
+TEST_F(BatonRun, AFailedJobIsOneAndSaysWhatTheTaskSaid) {
+  EXPECT_EQ(Run(kSaying), "exit 1") << Output();
+  EXPECT_NE(Output().find("last lines of stderr of v, attempt 0:\nerr"), std::string::npos)
+      << Output();
+}
+
+TEST_F(BatonRun, WithLogsItPrintsWhatTasksWrite) {
+  EXPECT_EQ(Run(kSaying, {"--logs"}), "exit 1") << Output();
+  EXPECT_NE(Output().find("v | out\n"), std::string::npos) << Output();
+  EXPECT_NE(Output().find("v | err\n"), std::string::npos) << Output();
+}
+
+TEST_F(BatonRun, BadInputHasItsOwnCodes) {
+  EXPECT_EQ(Run(R"({"name":"x","vertices":[]})"), "exit 5") << Output();
+  EXPECT_EQ(Run("no json"), "exit 5") << Output();
+  std::filesystem::remove(file_);
+  EXPECT_EQ(Run(QuickJob(), {"--no-such-flag"}), "exit 2") << Output();
+}
+
+TEST_F(BatonRun, CtrlCCancelsTheJobAndLeavesNoProcess) {
+  const std::string id = NewJobId();
+  const ProcessId run = Begin(WithId(HeldJob(2), id));
+  ASSERT_TRUE(Eventually([&] { return traces().Starts(id).size() == 2; })) << Output();
+  ASSERT_TRUE(SendSignal(run, SIGINT).ok());
+  EXPECT_EQ(End(run), "exit 6") << Output();
+  EXPECT_TRUE(ProcessesOf(id).empty());
+  EXPECT_EQ(LeftDirectories(), 0u);
+}
+
+TEST_F(BatonRun, KilledItTakesEverythingWithIt) {
+  const std::string id = NewJobId();
+  const ProcessId run = Begin(WithId(HeldJob(2), id));
+  ASSERT_TRUE(Eventually([&] { return traces().Starts(id).size() == 2; })) << Output();
+  ASSERT_TRUE(SendSignal(run, SIGKILL).ok());
+  EXPECT_EQ(End(run), "SIGKILL");
+  EXPECT_TRUE(AllGone(id));
+}
+
+TEST_F(BatonRun, InADirectoryThatIsKeptTheSameJobIsNotRunTwice) {
+  const std::string job = WithId(QuickJob(), "00000000000000000000000000000042");
+  EXPECT_EQ(Run(job, {"--dir", directory()}), "exit 0") << Output();
+  EXPECT_EQ(Run(job, {"--dir", directory()}), "exit 0") << Output();
+  EXPECT_EQ(traces().Starts("00000000000000000000000000000042").size(), 1u);
+}
+
+}  // namespace
+}  // namespace baton::integration
