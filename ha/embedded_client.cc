@@ -110,7 +110,7 @@ class EmbeddedClient final : public SessionClient, public Peer {
 
   void Send(Request request) {
     auto self = std::static_pointer_cast<EmbeddedClient>(shared_from_this());
-    server_->Send({id_, std::move(self), executor()}, std::move(request));
+    server_->Send({id_, self, executor()}, std::move(request));
   }
 
   // Constant after construction.
