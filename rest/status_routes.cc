@@ -67,13 +67,12 @@ HttpResponse RestEndpoint::AnswerLeader(const RoutedRequest& request) const {
   return response;
 }
 
+// Not whether ZooKeeper is in sight: while it is away all replicas would leave the balancer at
+// once, and it, not they, would answer what they can answer (3.5).
 HttpResponse RestEndpoint::AnswerReady() const {
   const LeadershipView view = deps_.view();
   if (!accepting_) return ErrorResponse(503, "Not ready: shutting down.");
   if (!deps_.store_ready()) return ErrorResponse(503, "Not ready: the store is not open.");
-  if (!view.connected) {
-    return ErrorResponse(503, "Not ready: not connected to the coordination service.");
-  }
   if (view.last_winner.epoch() == 0 && !view.leader) {
     return ErrorResponse(503, "Not ready: no leader has been seen yet.");
   }
