@@ -69,6 +69,7 @@ class Fence final : public ManagedFence, public std::enable_shared_from_this<Fen
   void BeginMulti(std::vector<TransactionPtr> transactions);
 
   void OnMultiDone(uint64_t id, MultiResult result);
+  static bool EpochIsOver(const Group& group, const MultiResult& result);
   void OnCommitted(Group group);
   void OnNothingDone(Group group);
   void OnUnknown(Group group);

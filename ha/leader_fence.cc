@@ -128,15 +128,23 @@ void Fence::OnMultiDone(uint64_t id, MultiResult result) {
       Depose(Aborted("the session of the leader of epoch {} is over", epoch_.value));
       break;
     default:
-      if (result.failed_op == 0u || (!result.failed_op && group.transactions.empty())) {
+      if (EpochIsOver(group, result)) {
         in_flight_[id] = std::move(group);
         Depose(Aborted("epoch {} is over: {}", epoch_.value, Message(result.status)));
+      } else if (group.transactions.empty()) {
+        OnUnknown(std::move(group));  // the server is in trouble, the leadership is not
       } else {
         OnConflict(std::move(group), result);
       }
   }
   FinishDrain();
   Pump();
+}
+
+// Nothing but the check of `epoch` can refuse a confirmation that travels alone.
+bool Fence::EpochIsOver(const Group& group, const MultiResult& result) {
+  const bool refused = absl::IsFailedPrecondition(result.status) || absl::IsNotFound(result.status);
+  return result.failed_op == 0u || (!result.failed_op && group.transactions.empty() && refused);
 }
 
 void Fence::OnCommitted(Group group) {
