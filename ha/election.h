@@ -91,6 +91,7 @@ class Election final : public LeaderElection, public std::enable_shared_from_thi
   // election_duties.cc: what a leader does as such, and how it leaves.
   void ArmLeaderTick();
   void OnLeaderTick();
+  void ConfirmLeadership();
   void BeginHandOver();
   void Resign();
   void OnResigned(const MultiResult& result);

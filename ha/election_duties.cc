@@ -44,19 +44,21 @@ void Election::ArmLeaderTick() {
 }
 
 void Election::OnLeaderTick() {
-  Leading& leading = *leading_;
-  if (!leading.paused && !leading.confirming && executor_->Now() >= leading.next_confirmation) {
-    leading.confirming = true;
-    leading.next_confirmation = executor_->Now() + kConfirmInterval;
-    leading.fence->Confirm(IfAlive(
-        weak_from_this(), [epoch = leading.epoch()](Election& election, const absl::Status&) {
-          if (!election.leading_ || election.leading_->epoch() != epoch) return;
-          election.leading_->confirming = false;
-          election.PublishView();
-        }));
-  }
+  if (!leading_->paused && executor_->Now() >= leading_->next_confirmation) ConfirmLeadership();
   PublishView();  // the last confirmation has aged
   ArmLeaderTick();
+}
+
+void Election::ConfirmLeadership() {
+  Leading& leading = *leading_;
+  if (std::exchange(leading.confirming, true)) return;
+  leading.next_confirmation = executor_->Now() + kConfirmInterval;
+  leading.fence->Confirm(
+      IfAlive(weak_from_this(), [epoch = leading.epoch()](Election& election, const absl::Status&) {
+        if (!election.leading_ || election.leading_->epoch() != epoch) return;
+        election.leading_->confirming = false;
+        election.PublishView();
+      }));
 }
 
 void Election::HandOver(absl::AnyInvocable<void(absl::Status)> callback) {

@@ -214,9 +214,9 @@ void Election::CheckLeadership() {
   }
   if (!leading_->paused) return;
   leading_->paused = false;
-  leading_->next_confirmation = executor_->Now();
   leading_->fence->Resume();
   log::Info("leader resumed epoch={}", epoch);
+  ConfirmLeadership();  // what it held back while it was out of sight need not wait for the tick
 }
 
 void Election::Revoke(const absl::Status& why) {
@@ -274,7 +274,9 @@ void Election::PublishView() {
   if (records_.members) view.members = *records_.members;
   if (watch_) view.replicas = watch_->state().replicas;
   view.connected = connected_ && !stopped_;
-  const bool answers = leading_ && !leading_->paused && !leading_->handing_over;
+  // A paused leader answers too, as long as its last confirmation is fresh (3.5): a reconnect
+  // within that time interrupts nobody. What has to be committed waits in the fence meanwhile.
+  const bool answers = leading_ && !leading_->handing_over;
   board_.Publish(std::move(view), answers ? leading_->fence : nullptr);
 }
 

@@ -44,7 +44,7 @@ struct LeadershipView {
   pb::MemberList members;
   std::vector<pb::ReplicaRecord> replicas;  // alive, by their ephemeral nodes
   bool connected = false;                   // to the coordination service
-  bool self_leads = false;                  // granted, not paused, and confirmed within 3 s
+  bool self_leads = false;                  // granted, and confirmed within the last 3 s
 };
 
 class LeaderElection {

@@ -22,7 +22,7 @@ class ViewBoard {
 
   void AddListener(LeaderElection::ViewListener listener);
 
-  // `fence`: of the own epoch while leading and not paused, else null; it decides self_leads.
+  // `fence`: of the own epoch while leading, else null; it decides self_leads.
   void Publish(LeadershipView view, LeaderFencePtr fence);
 
   // Any thread. The age of the confirmation is judged now, even if the executor is held up.

@@ -215,9 +215,10 @@ TEST_P(ElectionTest, ALostConnectionPausesAndResumesTheSameEpoch) {
   cluster_.server->Disconnect(leader.client);
   cluster_.Advance(10ms);
   EXPECT_FALSE(leader.view().connected);
+  EXPECT_TRUE(leader.view().self_leads) << "what it confirmed a moment ago is true yet";
+  cluster_.Advance(4s);
   EXPECT_FALSE(leader.view().self_leads);
   EXPECT_TRUE(leader.leads());
-  cluster_.Advance(4s);
   cluster_.server->Reconnect(leader.client);
   cluster_.Advance(3s);
   EXPECT_TRUE(leader.leads());
