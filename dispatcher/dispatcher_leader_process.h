@@ -45,6 +45,9 @@ class DispatcherLeaderProcess : public std::enable_shared_from_this<DispatcherLe
   void Start();
   void Stop();
 
+  // The strand on which it leads.
+  const ExecutorPtr& executor() const { return deps_.executor; }
+
   // What REST talks to; usable (and answering) for ever.
   DispatcherGatewayPtr gateway();
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status.h"
 
@@ -90,14 +91,18 @@ absl::Status Replica::Start(const std::string& rest_address) {
 void Replica::StartServer() {
   ServeBlobs(*server_, NewLocalBlobStore(deps_.engine));
   ServePings(*server_, [weak = weak_from_this()] {
-    pb::Pong pong;
-    if (auto self = weak.lock()) {
-      const LeadershipView view = self->View();
-      pong.set_epoch(view.last_winner.epoch());
-      pong.set_leads(view.self_leads);
-    }
-    return pong;
+    auto self = weak.lock();
+    return self ? self->AnswerPing() : pb::Pong();
   });
+  server_->Handle(pb::Envelope::kLeaderHeardQuery,
+                  [weak = weak_from_this()](const RpcLinkPtr& link, const pb::Envelope& message) {
+                    auto self = weak.lock();
+                    if (!self) return;
+                    pb::Envelope reply;
+                    *reply.mutable_leader_heard_reply() =
+                        self->silence_watch_->Answer(message.leader_heard_query());
+                    link->Reply(message, std::move(reply));
+                  });
   ServeTaskManagers();
   server_->Observe({.on_opened =
                         [weak = weak_from_this()](const RpcLinkPtr& link) {
@@ -110,6 +115,23 @@ void Replica::StartServer() {
                           self->announcer_.OnLinkClosed(link);
                           if (self->process_) self->process_->OnLinkClosed(link);
                         }});
+}
+
+pb::Pong Replica::AnswerPing() const {
+  if (process_) FaultPoint("leader.pinged");
+  const LeadershipView view = View();
+  pb::Pong pong;
+  pong.set_epoch(view.last_winner.epoch());
+  pong.set_leads(view.self_leads);
+  pong.set_stuck(pulse_ && pulse_->IsStuck());
+  return pong;
+}
+
+void Replica::PassThroughStrands(Task done) {
+  deps_.ha_executor->Post([self = shared_from_this(), done = std::move(done)]() mutable {
+    if (!self->process_) return done();
+    self->process_->executor()->Post(std::move(done));
+  });
 }
 
 void Replica::ServeTaskManagers() {
@@ -154,14 +176,25 @@ void Replica::StartPeers() {
                      },
                  .on_link_up = nullptr,
                  .on_pong =
-                     [weak = weak_from_this()](const ReplicaId&, const pb::Pong& pong) {
-                       if (auto self = weak.lock())
-                         self->election_->ObserveEpoch(Epoch{pong.epoch()});
+                     [weak = weak_from_this()](const ReplicaId&, const Incarnation& incarnation,
+                                               const pb::Pong& pong) {
+                       auto self = weak.lock();
+                       if (!self) return;
+                       self->silence_watch_->OnPong(incarnation, pong);
+                       self->election_->ObserveEpoch(Epoch{pong.epoch()});
                      }});
+  silence_watch_ = std::make_shared<SilenceWatch>(
+      SilenceWatch::Dependencies{deps_.ha_executor, peers_, settings_.id,
+                                 [weak = weak_from_this()](const LeaderIdentity& leader) {
+                                   if (auto self = weak.lock())
+                                     self->election_->ReportSilence(leader);
+                                 }});
+  silence_watch_->Start();
 }
 
 void Replica::OnView(const LeadershipView& view) {
   SetPeers(view);
+  silence_watch_->OnView(view);
   announcer_.OnView(view);
   if (process_) process_->OnView(view);
   rest_->OnLeadershipChanged(view);
@@ -212,6 +245,7 @@ void Replica::OnGrant(const pb::LeaderRecord& record, LeaderFencePtr fence) {
   log::Info("this replica leads replica={} epoch={} cause={}", settings_.id.value(), record.epoch(),
             record.cause());
   process_ = NewLeaderProcess(record, std::move(fence));
+  pulse_ = std::make_shared<Pulse>(process_->executor(), deps_.ha_executor);
   process_->Start();
   {
     std::lock_guard lock(mutex_);
@@ -231,12 +265,14 @@ void Replica::OnRevoke(Epoch epoch, const absl::Status& why) {
   }
   if (process_) process_->Stop();
   process_ = nullptr;
+  pulse_ = nullptr;
 }
 
 void Replica::Stop(absl::AnyInvocable<void()> done) {
   rest_->StopAccepting();
   if (!election_) return done();
   election_->Stop([self = shared_from_this(), done = std::move(done)]() mutable {
+    self->silence_watch_->Stop();
     self->peers_->Stop();
     self->server_->Stop();
     self->rest_->Stop();

@@ -2,8 +2,8 @@
 // wired together. Everything external comes in through the seams, so the same class runs in a
 // daemon and, with a whole cluster of others, in one thread under a simulator.
 //
-// Lives on `ha_executor`: Start, Stop and HandOver are called there. rest() may be called from any
-// thread. Owned by main (or a test); Stop before dropping it.
+// Lives on `ha_executor`: Start, Stop and HandOver are called there. rest() and what says so may be
+// called from any thread. Owned by main (or a test); Stop before dropping it.
 
 #pragma once
 
@@ -21,6 +21,8 @@
 #include "ha/leader_announcer.h"
 #include "ha/leader_election.h"
 #include "ha/peer_monitor.h"
+#include "ha/pulse.h"
+#include "ha/silence_watch.h"
 #include "rest/rest_endpoint.h"
 #include "rpc/rpc_server.h"
 #include "store/blob_store.h"
@@ -64,6 +66,10 @@ class Replica final : public LeaderContender, public std::enable_shared_from_thi
   // Hands over if leading, leaves the cluster, answers what waits; then `done`.
   void Stop(absl::AnyInvocable<void()> done);
 
+  // Calls `done` on the strand that leads, by way of the election's; without the former while none
+  // does. Any thread.
+  void PassThroughStrands(Task done);
+
   RequestHandler& rest() { return *rest_; }
   std::string rpc_address() const { return self_.rpc_address(); }
   LeadershipView View() const;  // any thread
@@ -78,6 +84,7 @@ class Replica final : public LeaderContender, public std::enable_shared_from_thi
   void BuildRest();
   void StartServer();
   void StartPeers();
+  pb::Pong AnswerPing() const;
   void OnView(const LeadershipView& view);
   void SetPeers(const LeadershipView& view);
   void ServeTaskManagers();
@@ -95,9 +102,11 @@ class Replica final : public LeaderContender, public std::enable_shared_from_thi
   // On ha_executor; set by Start.
   std::shared_ptr<RpcServer> server_;
   PeerMonitorPtr peers_;
+  std::shared_ptr<SilenceWatch> silence_watch_;
   BlobStorePtr blobs_;
   LeaderAnnouncer announcer_;
   std::shared_ptr<DispatcherLeaderProcess> process_;  // while leading
+  std::shared_ptr<Pulse> pulse_;                      // of process_'s strand
 
   mutable std::mutex mutex_;
   // Guarded by mutex_:

@@ -17,10 +17,13 @@ std::optional<Record> Parse(const std::optional<NodeData>& node) {
   return record;
 }
 
+constexpr char kSilence[] = "silence";
+
 std::string Cause(const CandidateView& view) {
   const auto& last = view.records.epoch;
   if (!last || last->epoch() == 0) return "first";
   if (last->handed_over()) return "hand-over";
+  if (view.state.leader && view.leader_is_silent && !LeaderIsDead(view)) return kSilence;
   if (view.state.leader || view.deaths.Contains(last->incarnation())) return "process-death";
   return "session-expired";
 }
@@ -72,6 +75,31 @@ bool DeathList::Contains(const std::string& incarnation) const {
                      [&](const Death& death) { return death.incarnation == incarnation; });
 }
 
+void SilenceRecord::Report(const LeaderIdentity& leader, TimePoint now) {
+  leader_ = leader;
+  reported_ = now;
+}
+
+void SilenceRecord::NoteEpochRecord(const pb::LeaderRecord& record, TimePoint now) {
+  if (record.last_silence_epoch() == last_epoch_) return;
+  last_epoch_ = record.last_silence_epoch();
+  last_epoch_read_ = now;
+}
+
+bool SilenceRecord::IsSilent(const pb::LeaderRecord& leader, TimePoint now) const {
+  return leader_ && leader_->epoch.value == leader.epoch() &&
+         leader_->incarnation.value() == leader.incarnation() && now - reported_ <= kLife;
+}
+
+Duration SilenceRecord::RestLeft(TimePoint now) const {
+  if (last_epoch_ == 0) return Duration::zero();
+  return std::max(last_epoch_read_ + kRest - now, Duration::zero());
+}
+
+bool LeaderIsLost(const CandidateView& view) {
+  return LeaderIsDead(view) || (view.state.leader && view.leader_is_silent);
+}
+
 bool LeaderIsDead(const CandidateView& view) {
   if (!view.state.leader) return false;
   const auto& record = view.records.leader;
@@ -118,6 +146,8 @@ Candidacy MakeCandidacy(const CandidateView& view, const CoordinationPaths& path
   record.set_rpc_address(view.self.rpc_address());
   record.set_since_ms(now);
   record.set_cause(Cause(view));
+  const uint64_t last_silence = view.records.epoch ? view.records.epoch->last_silence_epoch() : 0;
+  record.set_last_silence_epoch(record.cause() == kSilence ? record.epoch() : last_silence);
   const std::string data = record.SerializeAsString();
 
   auto& ops = candidacy.ops;

@@ -12,6 +12,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "ha/cluster_watch.h"
+#include "ha/leader_election.h"
 #include "ha/paths.h"
 #include "rpc/records.pb.h"
 
@@ -50,6 +51,30 @@ class DeathList {
   std::deque<Death> dead_;
 };
 
+// A leader that a majority found silent, and when this replica may act on it (3.4). The record is
+// bound to an epoch and an incarnation, the permission to the whole cluster.
+class SilenceRecord {
+ public:
+  // One take-over from a silent leader a minute.
+  static constexpr Duration kRest = std::chrono::minutes(1);
+  // How long a report holds; it is repeated while the silence lasts.
+  static constexpr Duration kLife = std::chrono::seconds(1);
+
+  void Report(const LeaderIdentity& leader, TimePoint now);
+  // To be called with every record read from `epoch`: others' take-overs count as much as own ones.
+  void NoteEpochRecord(const pb::LeaderRecord& record, TimePoint now);
+
+  bool IsSilent(const pb::LeaderRecord& leader, TimePoint now) const;
+  // Zero: at once.
+  Duration RestLeft(TimePoint now) const;
+
+ private:
+  std::optional<LeaderIdentity> leader_;
+  TimePoint reported_;
+  uint64_t last_epoch_ = 0;  // as the newest record in `epoch` says
+  TimePoint last_epoch_read_;
+};
+
 // Who asks.
 struct CandidateView {
   const ClusterState& state;
@@ -57,11 +82,14 @@ struct CandidateView {
   const pb::ReplicaRecord& self;
   int64_t session_id;
   const DeathList& deaths;
-  bool has_led;  // in this incarnation
+  bool has_led;           // in this incarnation
+  bool leader_is_silent;  // and this may be acted on now
 };
 
 // `leader` stands there, and its process is dead for certain, or it is no leader's node at all.
 bool LeaderIsDead(const CandidateView& view);
+// `leader` stands there, and may be deleted: it is dead, or silent.
+bool LeaderIsLost(const CandidateView& view);
 
 // Not OK: contending is wrong although nobody leads, and why. `highest_epoch_seen`: by anybody this
 // replica heard of.

@@ -35,6 +35,7 @@ class Election final : public LeaderElection, public std::enable_shared_from_thi
   void AddListener(ViewListener listener) override { board_.AddListener(std::move(listener)); }
   LeadershipView Snapshot() const override { return board_.Snapshot(); }
   void ReportDeath(const Incarnation& incarnation) override;
+  void ReportSilence(const LeaderIdentity& leader) override;
   void ObserveEpoch(Epoch epoch) override;
   void HandOver(absl::AnyInvocable<void(absl::Status)> callback) override;
   void Stop(absl::AnyInvocable<void()> callback) override;
@@ -85,6 +86,7 @@ class Election final : public LeaderElection, public std::enable_shared_from_thi
   void SetHindrance(absl::Status hindrance);
   CandidateView View() const;
   bool OwnsLeaderNode() const;
+  bool MayActOnSilence() const;
   void NoteEpochs();
   void PublishView();
 
@@ -122,6 +124,8 @@ class Election final : public LeaderElection, public std::enable_shared_from_thi
   Epoch last_granted_;  // no epoch is granted twice
   Epoch highest_epoch_seen_;
   DeathList deaths_;
+  SilenceRecord silence_;
+  Epoch rest_told_;  // of whose silence the log said that it must wait
   LeaseAnswers lease_answers_;
 
   bool busy_ = false;  // an own write to the tree, or the search before it, is under way

@@ -39,6 +39,24 @@ void Election::ReportDeath(const Incarnation& incarnation) {
   Wake();
 }
 
+void Election::ReportSilence(const LeaderIdentity& leader) {
+  silence_.Report(leader, executor_->Now());
+  const Duration left = silence_.RestLeft(executor_->Now());
+  if (left > Duration::zero() && std::exchange(rest_told_, leader.epoch) != leader.epoch) {
+    log::Warning(
+        "leader is silent, but a silent one was replaced less than a minute ago epoch={} "
+        "wait_ms={}",
+        leader.epoch.value, ToMillis(left));
+  }
+  Wake();
+}
+
+bool Election::MayActOnSilence() const {
+  const TimePoint now = executor_->Now();
+  return records_.leader && silence_.IsSilent(*records_.leader, now) &&
+         silence_.RestLeft(now) == Duration::zero();
+}
+
 void Election::ObserveEpoch(Epoch epoch) {
   if (epoch <= highest_epoch_seen_) return;
   highest_epoch_seen_ = epoch;
@@ -69,6 +87,7 @@ void Election::Evaluate() {
 
 void Election::NoteEpochs() {
   if (records_.leader) deaths_.NoteLeader(*records_.leader);
+  if (records_.epoch) silence_.NoteEpochRecord(*records_.epoch, executor_->Now());
   const uint64_t leader = records_.leader ? records_.leader->epoch() : 0;
   const uint64_t known = std::max(leader, records_.epoch_value());
   highest_epoch_seen_ = std::max(highest_epoch_seen_, Epoch{known});
@@ -80,7 +99,7 @@ void Election::Act() {
   if (OwnsLeaderNode()) return GrantFromTree();
   FinishHandOver(absl::OkStatus());
   if (stopping_) return;
-  if (watch_->state().leader && !LeaderIsDead(View())) {
+  if (watch_->state().leader && !LeaderIsLost(View())) {
     failures_ = 0;
     not_before_ = executor_->Now();  // whom it stood back for has won
     return SetHindrance(absl::OkStatus());
@@ -95,7 +114,8 @@ void Election::Act() {
 }
 
 CandidateView Election::View() const {
-  return {watch_->state(), records_, self_, session_id_, deaths_, last_granted_.value != 0};
+  return {watch_->state(),          records_,         self_, session_id_, deaths_,
+          last_granted_.value != 0, MayActOnSilence()};
 }
 
 bool Election::OwnsLeaderNode() const {

@@ -3,7 +3,8 @@
 //
 // A candidate that sees no `leader` submits
 //   multi{ check(members, mv), set(epoch, e+1, v), create(leader, ephemeral) }
-// (with delete(leader) in front when the leader's process is known to be dead).
+// (with delete(leader) in front when the leader's process is known to be dead, or a majority of the
+// members finds it silent).
 //
 // Lives on the executor of its CoordinationClient; every method is called there, every callback
 // comes there, except for Snapshot (any thread).
@@ -35,6 +36,13 @@ class LeaderContender {
   virtual void OnGrant(const pb::LeaderRecord& record, LeaderFencePtr fence) = 0;
   // The epoch is over; stop at once. `why` is OK after a hand-over: its commits were drained.
   virtual void OnRevoke(Epoch epoch, const absl::Status& why) = 0;
+};
+
+// One life of one process as the leader of one epoch.
+struct LeaderIdentity {
+  Epoch epoch;
+  Incarnation incarnation;
+  bool operator==(const LeaderIdentity&) const = default;
 };
 
 // What this replica knows of the cluster. Copied out, never shared.
@@ -73,6 +81,15 @@ class LeaderElection {
   // The process with this incarnation is dead for certain (its link broke and its port refuses, or
   // another incarnation answers there): if it is the leader in ZooKeeper, take over at once (3.4).
   virtual void ReportDeath(const Incarnation& incarnation) = 0;
+
+  // A majority of the members finds this leader silent at this moment (SilenceWatch): take over if
+  // it still leads that epoch in ZooKeeper. To be repeated while it lasts.
+  //
+  // At most one such take-over a minute in the whole cluster, whoever wins them (L4: a link that
+  // flaps must not make the leadership flap): each record in `epoch` names the newest epoch that
+  // was won so, and for a minute after it first read a new name, by its own monotonic clock, no
+  // replica takes over from another silent leader. One that has just started waits a minute too.
+  virtual void ReportSilence(const LeaderIdentity& leader) = 0;
 
   // Somebody (a peer, a TaskManager) knows this epoch. While `epoch` says less, the tree was
   // damaged or set back: nobody contends, because an epoch that came again would unfence an older

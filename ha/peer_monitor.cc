@@ -217,7 +217,8 @@ void Monitor::OnPong(const ReplicaId& id, uint64_t attempt,
     return peer->link->Close();
   }
   SchedulePing(*peer, kPingInterval);
-  if (reply.ok() && reply->has_pong() && listener_.on_pong) listener_.on_pong(id, reply->pong());
+  if (!reply.ok() || !reply->has_pong() || !listener_.on_pong) return;
+  listener_.on_pong(id, Incarnation(peer->link->peer().incarnation()), reply->pong());
 }
 
 void Monitor::CloseAll() {

@@ -2,7 +2,8 @@
 // dies, and lends its links to whoever sends to peers (blob replication).
 //
 // Process death (3.4): the link closes, and a reconnect is refused or reaches another incarnation.
-// Anything else (silence, a reset with the port open) proves nothing.
+// Anything else (silence, a reset with the port open) proves nothing; what it may mean is for
+// SilenceWatch to judge, which hears the answers to the pings.
 //
 // Lives on one executor: every method there, every callback there.
 
@@ -36,7 +37,8 @@ class PeerMonitor {
   struct Listener {
     std::function<void(const ReplicaId&, const Incarnation&)> on_dead;
     std::function<void(const ReplicaId&)> on_link_up;
-    std::function<void(const ReplicaId&, const pb::Pong&)> on_pong;  // may be null, as the others
+    // The incarnation is that of the process which answered. May be null, as the others.
+    std::function<void(const ReplicaId&, const Incarnation&, const pb::Pong&)> on_pong;
   };
 
   virtual ~PeerMonitor() = default;
@@ -54,8 +56,9 @@ using PeerMonitorPtr = std::shared_ptr<PeerMonitor>;
 
 PeerMonitorPtr NewPeerMonitor(FrameTransportPtr transport, ExecutorPtr executor, pb::Hello self);
 
-// The other side: answers the pings of peers. `answer` is called on the server's executor. Before
-// RpcServer::Start.
+// The other side: answers the pings of peers. `answer` is called on the server's executor, which is
+// the election's: a kernel that goes on accepting for a process that is stopped answers no ping.
+// Before RpcServer::Start.
 void ServePings(RpcServer& server, std::function<pb::Pong()> answer);
 
 }  // namespace baton

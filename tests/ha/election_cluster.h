@@ -195,6 +195,21 @@ class ElectionCluster {
     }
   }
 
+  // What the SilenceWatches of the others would say at this moment.
+  void ReportSilence(const TestReplica& leader) {
+    const LeaderIdentity silent{leader.last_fence->epoch(), leader.incarnation()};
+    for (auto& [id, replica] : replicas) {
+      if (replica.get() == &leader) continue;
+      replica->Run([election = replica->election, silent] { election->ReportSilence(silent); });
+    }
+  }
+  // The leader of a later epoch than that which `old` led last.
+  TestReplica* AwaitNext(const TestReplica& old, Duration limit) {
+    const uint64_t before = old.last_fence->epoch().value;
+    RunUntil([&] { return Leader() != nullptr && log.newest() > before; }, limit);
+    return log.newest() > before ? Leader() : nullptr;
+  }
+
   absl::Status Commit(const LeaderFencePtr& fence, const std::string& path) {
     std::optional<absl::Status> result;
     fence->Commit(

@@ -37,13 +37,17 @@ class PeerProcess {
     monitor = NewPeerMonitor(transport, executor, hello);
     executor->Post([this, name] {
       EXPECT_TRUE(server->Start(name + ":6123").ok());
-      monitor->Start({.on_dead =
-                          [this](const ReplicaId& id, const Incarnation& dead) {
-                            deaths.emplace_back(id.value(), dead.value());
-                          },
-                      .on_link_up = [this](const ReplicaId& id) { ++links_up[id.value()]; },
-                      .on_pong = [this](const ReplicaId&,
-                                        const pb::Pong& pong) { last_pong = pong.epoch(); }});
+      monitor->Start(
+          {.on_dead =
+               [this](const ReplicaId& id, const Incarnation& dead) {
+                 deaths.emplace_back(id.value(), dead.value());
+               },
+           .on_link_up = [this](const ReplicaId& id) { ++links_up[id.value()]; },
+           .on_pong =
+               [this](const ReplicaId&, const Incarnation& incarnation, const pb::Pong& pong) {
+                 last_pong = pong.epoch();
+                 last_pong_of = incarnation;
+               }});
     });
   }
 
@@ -63,6 +67,7 @@ class PeerProcess {
   PeerMonitorPtr monitor;
   int pings = 0;
   uint64_t last_pong = 0;
+  Incarnation last_pong_of;
   std::map<std::string, int> links_up;
   std::vector<std::pair<std::string, std::string>> deaths;
 };
@@ -113,6 +118,7 @@ TEST_P(PeerMonitorTest, PeersAreLinkedAndPinged) {
   ASSERT_EQ(a_->monitor->OpenLinks().size(), 1u);
   EXPECT_EQ(a_->monitor->OpenLinks().begin()->second->peer().incarnation(), "b1");
   EXPECT_EQ(a_->last_pong, 42u);
+  EXPECT_EQ(a_->last_pong_of, Incarnation("b1"));
   const int before = b_->pings;
   scheduler_.AdvanceBy(2s);
   EXPECT_GE(b_->pings - before, 9);

@@ -193,6 +193,12 @@ void SimulatedCluster::ResumeReplica(size_t replica) {
   for (const auto& executor : replicas_[replica].process->executors) executor->Resume();
 }
 
+void SimulatedCluster::HangLeader(size_t replica) {
+  for (const auto& executor : replicas_[replica].process->executors) {
+    if (executor->name().ends_with("/leader")) executor->Pause();
+  }
+}
+
 void SimulatedCluster::ExpireSession(size_t replica) {
   coordination_->Expire(replicas_[replica].process->client);
 }

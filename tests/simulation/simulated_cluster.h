@@ -67,7 +67,9 @@ class SimulatedCluster {
   void KillReplica(size_t replica);  // kill -9
   void StartReplica(size_t replica);
   void PauseReplica(size_t replica);
-  void ResumeReplica(size_t replica);
+  void ResumeReplica(size_t replica);  // and whatever of it hangs
+  // What leads in it runs no more; its election and its links do.
+  void HangLeader(size_t replica);
   void ExpireSession(size_t replica);
   // Whoever comes to this fault point first from now on dies there.
   void DieAt(const std::string& fault_point);
