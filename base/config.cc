@@ -158,7 +158,7 @@ absl::StatusOr<Config> Config::Parse(const std::string& yaml, const std::string&
 }
 
 void Config::CheckTogether(std::vector<std::string>* problems) const {
-  using namespace options;  // NOLINT: this function is about them
+  using namespace options;  // NOLINT(google-build-using-namespace): all of it is about them
   const bool zookeeper = Get(kHaType) == "zookeeper";
   if (zookeeper && SplitList(Get(kZooKeeperQuorum)).empty()) {
     problems->push_back(
@@ -202,7 +202,7 @@ void Config::CheckTogether(std::vector<std::string>* problems) const {
 // act on it at once. An address that means another machine to them would be refused there while the
 // process lives.
 void Config::CheckReachable(std::vector<std::string>* problems) const {
-  using namespace options;  // NOLINT: this function is about them
+  using namespace options;  // NOLINT(google-build-using-namespace): all of it is about them
   const auto advertise = [&](const auto& address, const auto& advertised) {
     if (!IsWildcard(Get(address)) || !Get(advertised).empty()) return;
     problems->push_back(

@@ -61,6 +61,7 @@ constexpr OptionType OptionTypeOf<ByteSize>() {
 // T: std::string, int64_t, bool, Duration or ByteSize.
 template <class T>
 struct ConfigOption : OptionSpec {
+  // NOLINTNEXTLINE(google-explicit-constructor): a table's entry reads {{.key = …}}
   constexpr ConfigOption(OptionSpec spec) : OptionSpec(spec) { type = OptionTypeOf<T>(); }
 };
 

@@ -113,7 +113,7 @@ TEST_F(BadRequestTest, GarbageInsteadOfHttpHurtsNobody) {
     const std::string address = Rest(replica);
     const std::string nul("GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n", 28);
     for (const std::string& bytes :
-         {std::string("\x16\x03\x01\x02\x00garbage\r\n\r\n", 18), nul,
+         {std::string("\x16\x03\x01\x02\x00garbage\r\n\r\n", 16), nul,
           std::string("GET / HTTP/9.9\r\n\r\n"), std::string("\r\n\r\n\r\n\r\n"),
           "GET / HTTP/1.1\r\nX: " + std::string(1 << 20, 'x') + "\r\n\r\n"}) {
       const auto reply = Exchange(address, bytes);  // an answer or a closed connection

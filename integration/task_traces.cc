@@ -37,8 +37,8 @@ std::string HeldJob(uint32_t parallelism) {
                0);
 }
 
-TaskTraces::TaskTraces(std::filesystem::path shared_directory)
-    : directory_(std::move(shared_directory) / "traces") {
+TaskTraces::TaskTraces(const std::filesystem::path& shared_directory)
+    : directory_(shared_directory / "traces") {
   std::filesystem::create_directories(directory_);
 }
 

@@ -30,7 +30,7 @@ std::string HeldJob(uint32_t parallelism);
 // Lives with one cluster, in the directory that its tasks know as BATON_SHARED_DIR.
 class TaskTraces {
  public:
-  explicit TaskTraces(std::filesystem::path shared_directory);
+  explicit TaskTraces(const std::filesystem::path& shared_directory);
 
   std::vector<TraceLine> Lines(const std::string& job) const;
   std::vector<TraceLine> Starts(const std::string& job) const;

@@ -38,7 +38,7 @@ TEST_F(WorkerLossTest, ItsTasksRunElsewhereAndNoProcessOfItIsLeft) {
   const auto placement = Placement(job);
   ASSERT_FALSE(placement.empty());
   const std::string victim = Busiest(placement);
-  const std::set<uint32_t> lost = placement.at(victim);
+  const std::set<uint32_t>& lost = placement.at(victim);
   std::set<int64_t> dead;
   for (const TraceLine& start : traces().Starts(job)) {
     if (lost.contains(start.subtask)) dead.insert(start.pid);

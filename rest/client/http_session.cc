@@ -24,8 +24,8 @@ void BoundLibraryThreads() {
   std::call_once(once, [] {
     try {
       crossplat::threadpool::initialize_with_threads(4);
+      // NOLINTNEXTLINE(bugprone-empty-catch): somebody used the library before, its pool stays
     } catch (const std::exception&) {
-      // Somebody in this process used the library before: its pool stays as it is.
     }
   });
 }
