@@ -16,8 +16,8 @@ constexpr uint64_t kMebibyte = 1 << 20;
 // Flink counts slots in cores and megabytes; a TaskManager's are shared equally by its slots.
 json Resource(const TaskManagerInfo& tm, uint32_t slots) {
   const double share = tm.slots == 0 ? 0.0 : static_cast<double>(slots) / tm.slots;
-  const auto megabytes =
-      static_cast<int64_t>(static_cast<double>(tm.memory_bytes / kMebibyte) * share);
+  const auto whole = static_cast<int64_t>(tm.memory_bytes / kMebibyte);
+  const auto megabytes = static_cast<int64_t>(static_cast<double>(whole) * share);
   return {{"cpuCores", tm.cpu_cores * share},
           {"taskHeapMemory", megabytes},
           {"taskOffHeapMemory", 0},

@@ -84,7 +84,7 @@ void RestEndpoint::AskLeader(LeaderCall call, const HttpRequest& request, HttpRe
   const bool forwarded = !request.Header(kForwardedHeader).empty();
   call.origin = forwarded ? LeaderCall::Origin::kReplica : LeaderCall::Origin::kClient;
   // A submission has brought its own form, with its id.
-  call.forward = ForForwarding(call.forward.method.empty() ? request : std::move(call.forward));
+  call.forward = ForForwarding(call.forward.method.empty() ? request : call.forward);
   relay_->Run(std::move(call), std::move(reply));
 }
 
