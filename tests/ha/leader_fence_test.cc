@@ -25,6 +25,14 @@ using Code = absl::StatusCode;
 
 // A leader of epoch 1 with its fence, and somebody else who changes the tree behind it.
 class FenceTest : public ::testing::Test {
+ public:
+  ~FenceTest() override {
+    if (fence_) fence_->Close(Aborted("end of test"));
+    spy_->Close();
+    other_->Close();
+    Settle();
+  }
+
  protected:
   explicit FenceTest(uint64_t seed = 1) : scheduler_(seed) {
     server_ = std::make_shared<Server>(scheduler_.NewExecutor("coordination"));
@@ -42,13 +50,6 @@ class FenceTest : public ::testing::Test {
     }
     Settle();
     MakeFence({});
-  }
-
-  ~FenceTest() override {
-    if (fence_) fence_->Close(Aborted("end of test"));
-    spy_->Close();
-    other_->Close();
-    Settle();
   }
 
   void MakeFence(FenceLimits limits) {
@@ -295,6 +296,25 @@ TEST_F(FenceTest, AConfirmationBeginsAfterItWasAskedFor) {
   scheduler_.AdvanceBy(20ms);
   EXPECT_EQ(CodeOf(confirm), Code::kOk);
   EXPECT_GE(fence_->last_confirmation(), asked);
+}
+
+// ZooKeeper throttles, or fails inside: that says nothing of who leads.
+TEST_F(FenceTest, AServerInTroubleDeposesNobody) {
+  for (const absl::Status& trouble : {Internal("system error"), ResourceExhausted("throttled")}) {
+    spy_->refusal = trouble;
+    const Slot confirmed = Confirm();
+    scheduler_.AdvanceBy(1s);
+    EXPECT_EQ(CodeOf(confirmed), std::nullopt);
+    EXPECT_EQ(deposed_, 0);
+    spy_->refusal.reset();
+    scheduler_.AdvanceBy(200ms);
+    EXPECT_EQ(CodeOf(confirmed), Code::kOk);
+  }
+  spy_->refusal = FailedPrecondition("bad version");
+  const Slot confirmed = Confirm();
+  Settle();
+  EXPECT_EQ(deposed_, 1);
+  EXPECT_EQ(CodeOf(confirmed), Code::kAborted);
 }
 
 TEST_F(FenceTest, AConfirmationRidesOnACommit) {
