@@ -17,6 +17,7 @@
 #include "entrypoint/replica.h"
 #include "entrypoint/replica_config.h"
 #include "entrypoint/version.h"
+#include "entrypoint/watchdog.h"
 #include "fmt/format.h"
 #include "ha/zookeeper_client.h"
 #include "rest/beast_server.h"
@@ -29,6 +30,7 @@ namespace {
 
 constexpr Duration kDrain = std::chrono::seconds(5);
 constexpr Duration kStopLimit = std::chrono::seconds(20);
+constexpr int kHungExitCode = 86;
 
 int Fail(const absl::Status& why) {
   log::Error("baton-dispatcher cannot start: {}", Message(why));
@@ -70,6 +72,19 @@ Replica::Dependencies Wire(ThreadPool& pool, const KvEnginePtr& engine) {
   deps.engine = engine;
   deps.random = NewSystemRandom();
   return deps;
+}
+
+[[noreturn]] void EndHungProcess() {
+  log::Error("the event loop hangs: the process ends, so that another one leads");
+  _exit(kHungExitCode);
+}
+
+std::shared_ptr<Watchdog> StartWatchdog(ThreadPool& pool, const std::shared_ptr<Replica>& replica) {
+  auto watchdog = std::make_shared<Watchdog>(
+      pool.NewExecutor(), [replica](Task done) { replica->PassThroughStrands(std::move(done)); },
+      EndHungProcess);
+  watchdog->Start();
+  return watchdog;
 }
 
 // The commonest reason not to start: something listens there already.
@@ -125,6 +140,7 @@ int Serve(const Config& config) {
     if (!taken.ok()) return Fail(taken.status());
     lock = *std::move(taken);
   }
+  ThreadPool watchdog_pool(1);  // outlives the other: its probes come back from there
   ThreadPool pool(static_cast<size_t>(config.Get(options::kIoThreads)));
   auto engine = OpenStore(config);
   if (!engine.ok()) return Fail(engine.status());
@@ -166,7 +182,9 @@ int Serve(const Config& config) {
     WriteReady(config, rest_address, replica->rpc_address());
   }
 
+  auto watchdog = StartWatchdog(watchdog_pool, replica);
   log::Info("stopping signal={}", WaitForSignal());
+  watchdog = nullptr;  // how long stopping may take, WaitAtMost says
   StopAll(executor, replica, **server, embedded.get());
   pool.Stop();
   log::Info("stopped");
