@@ -9,9 +9,12 @@
 namespace baton {
 namespace {
 
+constexpr std::string_view kHang = "=hang";
+
 struct Armed {
   std::string name;
   std::atomic<int> remaining{0};
+  bool hang = false;  // rather than die
   std::function<void(std::string_view)> handler;
 };
 
@@ -28,6 +31,8 @@ void ArmFaultPointsFromEnvironment() {
   const char* value = std::getenv("BATON_FAULT_POINT");
   if (value == nullptr || *value == '\0') return;
   std::string name = value;
+  TheArmed().hang = name.ends_with(kHang);
+  if (TheArmed().hang) name.resize(name.size() - kHang.size());
   int count = 1;
   if (const auto colon = name.rfind(':'); colon != std::string::npos) {
     count = std::max(1, std::atoi(name.c_str() + colon + 1));
@@ -49,6 +54,7 @@ void FaultPoint(std::string_view name) {
   if (armed.handler) {
     armed.handler(name);
   } else if (name == armed.name && armed.remaining.fetch_sub(1) == 1) {
+    while (armed.hang) pause();
     _exit(kFaultPointExitCode);
   }
 }

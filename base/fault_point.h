@@ -2,8 +2,9 @@
 //
 // BATON_FAULT_POINT="name" (or "name:3" for the third time it is reached) in the environment of a
 // daemon makes it exit at once with code 85 there: no destructor, no flush, as SIGKILL would, but a
-// test can tell this death from a bug. A simulator arms them with a handler instead. Unarmed, a
-// fault point costs one relaxed load.
+// test can tell this death from a bug. "name=hang" (or "name:3=hang") makes the thread stay there
+// for ever instead, and with it the strand: a loop that does not end. A simulator arms them with a
+// handler instead. Unarmed, a fault point costs one relaxed load.
 
 #pragma once
 

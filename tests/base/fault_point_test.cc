@@ -1,7 +1,9 @@
 #include "base/fault_point.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -29,6 +31,15 @@ TEST(FaultPointDeathTest, ThePointThatIsArmedEndsTheProcessWithItsOwnCode) {
 TEST(FaultPointDeathTest, TheThirdTime) {
   EXPECT_EXIT(DieAt("test.here:3", 2), testing::ExitedWithCode(0), "");
   EXPECT_EXIT(DieAt("test.here:3", 3), testing::ExitedWithCode(kFaultPointExitCode), "");
+}
+
+TEST(FaultPointDeathTest, AThreadThatHangsThereEndsWithItsProcessOnly) {
+  const auto hang = [] {
+    alarm(1);
+    DieAt("test.here:2=hang", 2);
+  };
+  EXPECT_EXIT(hang(), testing::KilledBySignal(SIGALRM), "");
+  EXPECT_EXIT(DieAt("test.here:3=hang", 2), testing::ExitedWithCode(0), "");
 }
 
 TEST(FaultPointTest, AHandlerSeesEveryPointUntilItIsDisarmed) {
