@@ -208,6 +208,10 @@ void SimulatedCluster::DisconnectFromCoordination(size_t replica,
   coordination_->Disconnect(replicas_[replica].process->client, cut);
 }
 
+void SimulatedCluster::DropNextAnswer(size_t replica, EmbeddedCoordinationServer::LostAnswer lost) {
+  coordination_->DropNextAnswer(replicas_[replica].process->client, lost);
+}
+
 void SimulatedCluster::ReconnectToCoordination(size_t replica) {
   coordination_->Reconnect(replicas_[replica].process->client);
 }

@@ -89,6 +89,8 @@ class SimulatedCluster {
 
   void DisconnectFromCoordination(size_t replica, EmbeddedCoordinationServer::Cut cut);
   void ReconnectToCoordination(size_t replica);
+  // The next change that this replica makes there takes its effect or not; its answer is lost.
+  void DropNextAnswer(size_t replica, EmbeddedCoordinationServer::LostAnswer lost);
   void PauseCoordination() { coordination_executor_->Pause(); }
   void ResumeCoordination() { coordination_executor_->Resume(); }
 
