@@ -190,12 +190,30 @@ void Config::CheckTogether(std::vector<std::string>* problems) const {
     problems->push_back(
         fmt::format("{}: must be at least {}", kMaxSubtasks.key, kMaxParallelism.key));
   }
-  for (const auto* option : {&kRestAddress, &kRpcAddress}) {
-    if (IsLoopback(Get(*option)) || Get(kAllowUnauthenticated)) continue;
-    problems->push_back(fmt::format("{}: {} is not loopback, which needs {}: true", option->key,
-                                    Quoted(Get(*option)), kAllowUnauthenticated.key));
-  }
+  CheckAuthenticated(problems);
   CheckReachable(problems);
+}
+
+// Whoever reaches a port of REST or, without a secret, of RPC may run commands on the workers; and
+// a worker obeys whoever answers at its dispatchers' addresses.
+void Config::CheckAuthenticated(std::vector<std::string>* problems) const {
+  using namespace options;  // NOLINT: this function is about them
+  if (Get(kAllowUnauthenticated)) return;
+  if (!IsLoopback(Get(kRestAddress))) {
+    problems->push_back(fmt::format("{}: {} is not loopback, which needs {}: true",
+                                    kRestAddress.key, Quoted(Get(kRestAddress)),
+                                    kAllowUnauthenticated.key));
+  }
+  if (!Get(kClusterSecretFile).empty()) return;
+  const auto needs_secret = [&](std::string_view key, const std::string& address) {
+    problems->push_back(fmt::format("{}: {} is not loopback, which needs {} (or {}: true)", key,
+                                    Quoted(address), kClusterSecretFile.key,
+                                    kAllowUnauthenticated.key));
+  };
+  if (!IsLoopback(Get(kRpcAddress))) needs_secret(kRpcAddress.key, Get(kRpcAddress));
+  for (const std::string& address : SplitList(Get(kDispatchers))) {
+    if (!IsLoopback(HostOf(address))) return needs_secret(kDispatchers.key, address);
+  }
 }
 
 // Others take a refused connection at these addresses for the death of the process behind them, and

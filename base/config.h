@@ -88,6 +88,7 @@ class Config {
  private:
   // What values must obey together; every problem is added to `problems`.
   void CheckTogether(std::vector<std::string>* problems) const;
+  void CheckAuthenticated(std::vector<std::string>* problems) const;
   void CheckReachable(std::vector<std::string>* problems) const;
 
   std::string TextOf(const OptionSpec& option) const;

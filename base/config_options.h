@@ -60,7 +60,7 @@ inline constexpr ConfigOption<std::string> kRpcAddress{
     {.key = "rpc.address",
      .default_text = "127.0.0.1",
      .description = "address that replicas and TaskManagers connect to; other than loopback needs "
-                    "security.allow-unauthenticated"}};
+                    "security.cluster-secret-file (or security.allow-unauthenticated)"}};
 inline constexpr ConfigOption<int64_t> kRpcPort{{.key = "rpc.port",
                                                  .default_text = "6123",
                                                  .description =
@@ -123,6 +123,32 @@ inline constexpr ConfigOption<ByteSize> kRestMaxHeldBytes{
      .description = "bodies of the held requests together",
      .least = "0 b",
      .most = "64 GiB"}};
+inline constexpr ConfigOption<Duration> kRestWriteTimeout{
+    {.key = "rest.write-timeout",
+     .default_text = "1 min",
+     .description = "for one whole answer to be taken by its reader",
+     .least = "1 s",
+     .most = "1 h"}};
+inline constexpr ConfigOption<ByteSize> kRestMaxReadingBytes{
+    {.key = "rest.max-reading-bytes",
+     .default_text = "64 MiB",
+     .description = "bodies that are arriving, together; beyond it the one that has been arriving "
+                    "longest gets 503",
+     .least = "1 MiB",
+     .most = "64 GiB"}};
+inline constexpr ConfigOption<ByteSize> kRestMaxWritingBytes{
+    {.key = "rest.max-writing-bytes",
+     .default_text = "32 MiB",
+     .description = "answers that their readers have not taken yet, together; beyond it the one "
+                    "that has been waiting longest is cut off",
+     .least = "1 MiB",
+     .most = "64 GiB"}};
+inline constexpr ConfigOption<int64_t> kRestMaxLogFollowers{
+    {.key = "rest.max-log-followers",
+     .default_text = "500",
+     .description = "requests that wait for a task's log to grow; beyond it 429",
+     .least = "0",
+     .most = "1000000"}};
 
 // ---- What survives
 
@@ -287,6 +313,12 @@ inline constexpr ConfigOption<bool> kAllowUnauthenticated{
      .default_text = "false",
      .description = "true: may listen on addresses other than loopback; whoever reaches a port "
                     "may submit jobs, and so run commands"}};
+inline constexpr ConfigOption<std::string> kClusterSecretFile{
+    {.key = "security.cluster-secret-file",
+     .default_text = "",
+     .description = "what the processes of a cluster prove to each other: a secret a line of at "
+                    "least 16 bytes, the first proves, all are accepted; read again every 10 s; "
+                    "for its owner only (mode 0600); empty: none"}};
 inline constexpr ConfigOption<std::string> kLogFile{
     {.key = "logging.file", .default_text = "-", .description = "appended to; -: stderr"}};
 inline constexpr ConfigOption<std::string> kLogLevel{{.key = "logging.level",

@@ -1,6 +1,7 @@
 #include "entrypoint/daemon.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -59,6 +60,24 @@ Config StartDaemon(const std::string& name, const std::string& description, int 
   const sigset_t signals = EndSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return *std::move(config);
+}
+
+absl::StatusOr<ClusterSecretsPtr> LoadClusterSecrets(const Config& config) {
+  const std::string file = config.Get(options::kClusterSecretFile);
+  if (file.empty()) return ClusterSecretsPtr();
+  auto secrets = ClusterSecrets::Load(file);
+  if (!secrets.ok()) return At(options::kClusterSecretFile.key, secrets.status());
+  return secrets;
+}
+
+void RaiseFileLimit(uint64_t needed) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur >= needed) return;
+  log::Warning("few files may be open limit={} needed={}: connections beyond it will wait",
+               limit.rlim_cur, needed);
 }
 
 int WaitForSignal() {

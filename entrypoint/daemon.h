@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/config.h"
+#include "rpc/cluster_secret.h"
 
 namespace baton {
 
@@ -14,6 +15,13 @@ namespace baton {
 // blocks SIGTERM and SIGINT in this and every later thread. On a bad flag or configuration it says
 // so on stderr and exits with 2; --help exits with 0.
 Config StartDaemon(const std::string& name, const std::string& description, int argc, char** argv);
+
+// What security.cluster-secret-file holds; null: it names none.
+absl::StatusOr<ClusterSecretsPtr> LoadClusterSecrets(const Config& config);
+
+// Raises the limit of open files to what the system allows (a TaskManager does not: its tasks would
+// inherit it, and programs that use select() misbehave then). Warns if it is below `needed`.
+void RaiseFileLimit(uint64_t needed);
 
 // Blocks until SIGTERM or SIGINT and returns it.
 int WaitForSignal();

@@ -29,6 +29,8 @@ namespace baton {
 namespace {
 
 constexpr Duration kDrain = std::chrono::seconds(5);
+// Links, connections to other replicas, the store.
+constexpr uint64_t kOtherFiles = 4'000;
 constexpr Duration kStopLimit = std::chrono::seconds(20);
 constexpr int kHungExitCode = 86;
 
@@ -140,6 +142,12 @@ int Serve(const Config& config) {
     if (!taken.ok()) return Fail(taken.status());
     lock = *std::move(taken);
   }
+  // Not with tasks of its own: they would inherit it, and what uses select() misbehaves then.
+  if (!is_embedded) {
+    RaiseFileLimit(static_cast<uint64_t>(config.Get(options::kRestMaxConnections)) + kOtherFiles);
+  }
+  auto secrets = LoadClusterSecrets(config);
+  if (!secrets.ok()) return Fail(secrets.status());
   ThreadPool watchdog_pool(1);  // outlives the other: its probes come back from there
   ThreadPool pool(static_cast<size_t>(config.Get(options::kIoThreads)));
   auto engine = OpenStore(config);
@@ -157,9 +165,11 @@ int Serve(const Config& config) {
         NewZooKeeperClient({config.Get(options::kZooKeeperQuorum),
                             config.Get(options::kZooKeeperSessionTimeout), executor});
   }
-  const std::shared_ptr<Replica> replica =
-      Replica::New(std::move(deps),
-                   is_embedded ? EmbeddedReplicaSettingsFrom(config) : ReplicaSettingsFrom(config));
+  if (*secrets) KeepFresh(*secrets, pool.NewExecutor());
+  ReplicaSettings settings =
+      is_embedded ? EmbeddedReplicaSettingsFrom(config) : ReplicaSettingsFrom(config);
+  settings.secrets = *secrets;
+  const std::shared_ptr<Replica> replica = Replica::New(std::move(deps), std::move(settings));
 
   auto server = StartHttpServer(
       pool, fmt::format("{}:{}", config.Get(options::kRestAddress), config.Get(options::kRestPort)),

@@ -8,6 +8,18 @@
 #include "base/status.h"
 
 namespace baton {
+namespace {
+
+pb::Hello HelloOf(const ReplicaSettings& settings, const Incarnation& incarnation) {
+  pb::Hello hello;
+  hello.set_cluster_id(settings.cluster_id);
+  hello.set_role(pb::Hello::REPLICA);
+  hello.set_id(settings.id.value());
+  hello.set_incarnation(incarnation.value());
+  return hello;
+}
+
+}  // namespace
 
 std::shared_ptr<Replica> Replica::New(Dependencies dependencies, ReplicaSettings settings) {
   std::shared_ptr<Replica> replica(new Replica(std::move(dependencies), std::move(settings)));
@@ -16,14 +28,12 @@ std::shared_ptr<Replica> Replica::New(Dependencies dependencies, ReplicaSettings
 }
 
 Replica::Replica(Dependencies dependencies, ReplicaSettings settings)
-    : deps_(std::move(dependencies)), settings_(std::move(settings)) {
-  const Incarnation incarnation = deps_.random->NewIncarnation();
-  hello_.set_cluster_id(settings_.cluster_id);
-  hello_.set_role(pb::Hello::REPLICA);
-  hello_.set_id(settings_.id.value());
-  hello_.set_incarnation(incarnation.value());
+    : deps_(std::move(dependencies)),
+      settings_(std::move(settings)),
+      identity_(HelloOf(settings_, deps_.random->NewIncarnation()), settings_.secrets,
+                deps_.random) {
   self_.set_replica_id(settings_.id.value());
-  self_.set_incarnation(incarnation.value());
+  self_.set_incarnation(identity_.hello.incarnation());
   self_.set_build_version(settings_.version);
 }
 
@@ -51,11 +61,11 @@ void Replica::BuildRest() {
     });
   };
   rest_ = RestEndpoint::New(std::move(deps), {settings_.id, settings_.version, settings_.job_limits,
-                                              settings_.relay_limits});
+                                              settings_.relay_limits, settings_.max_log_followers});
 }
 
 absl::Status Replica::Start(const std::string& rest_address) {
-  server_ = std::make_shared<RpcServer>(deps_.frames, deps_.ha_executor, hello_);
+  server_ = std::make_shared<RpcServer>(deps_.frames, deps_.ha_executor, identity_);
   StartServer();
   if (auto status = server_->Start(settings_.rpc_bind_address); !status.ok()) return status;
   self_.set_rest_address(rest_address);
@@ -165,7 +175,7 @@ void Replica::PassToLeaderProcess(const RpcLinkPtr& link, pb::Envelope message) 
 }
 
 void Replica::StartPeers() {
-  peers_ = NewPeerMonitor(deps_.frames, deps_.ha_executor, hello_);
+  peers_ = NewPeerMonitor(deps_.frames, deps_.ha_executor, identity_);
   peers_->Start({.on_dead =
                      [weak = weak_from_this()](const ReplicaId& id, const Incarnation& dead) {
                        auto self = weak.lock();

@@ -33,6 +33,7 @@ namespace baton {
 struct ReplicaSettings {
   ReplicaId id;
   std::string cluster_id;
+  ClusterSecretsPtr secrets;  // null: none
   std::string zookeeper_root;
   std::string rpc_bind_address;
   std::string rpc_advertised_address;  // empty: where it is bound
@@ -42,6 +43,7 @@ struct ReplicaSettings {
   DispatcherOptions dispatcher;
   JobLimits job_limits;
   LeaderRelayLimits relay_limits;
+  size_t max_log_followers = 500;
 };
 
 class Replica final : public LeaderContender, public std::enable_shared_from_this<Replica> {
@@ -95,7 +97,7 @@ class Replica final : public LeaderContender, public std::enable_shared_from_thi
 
   const Dependencies deps_;
   const ReplicaSettings settings_;
-  pb::Hello hello_;
+  const LinkIdentity identity_;
   pb::ReplicaRecord self_;
   std::shared_ptr<RestEndpoint> rest_;
 

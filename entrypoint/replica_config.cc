@@ -51,6 +51,7 @@ ReplicaSettings ReplicaSettingsFrom(const Config& config) {
   settings.version = kVersion;
   settings.replication.min_copies = static_cast<size_t>(MinCopies(config));
   settings.dispatcher = DispatcherOptionsFrom(config);
+  settings.max_log_followers = Size(config, options::kRestMaxLogFollowers);
   settings.job_limits.max_vertices = Size(config, options::kMaxVertices);
   settings.job_limits.max_edges = Size(config, options::kMaxEdges);
   settings.job_limits.max_parallelism = static_cast<uint32_t>(config.Get(options::kMaxParallelism));
@@ -68,6 +69,9 @@ HttpServerLimits HttpServerLimitsFrom(const Config& config) {
   limits.max_body_bytes = static_cast<uint64_t>(config.Get(options::kRestMaxBodyBytes).value);
   limits.max_connections = Size(config, options::kRestMaxConnections);
   limits.header_timeout = limits.body_timeout = config.Get(options::kRestReadTimeout);
+  limits.write_timeout = config.Get(options::kRestWriteTimeout);
+  limits.max_reading_bytes = static_cast<uint64_t>(config.Get(options::kRestMaxReadingBytes).value);
+  limits.max_writing_bytes = static_cast<uint64_t>(config.Get(options::kRestMaxWritingBytes).value);
   limits.idle_timeout = config.Get(options::kRestIdleTimeout);
   return limits;
 }

@@ -12,6 +12,7 @@
 #include "base/config_options.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "entrypoint/daemon.h"
 #include "entrypoint/directories.h"
 #include "rpc/asio_frame_transport.h"
 
@@ -80,6 +81,9 @@ TaskExecutorOptions TaskExecutorOptionsFrom(const Config& config) {
 absl::StatusOr<WorkerSettings> WorkerSettingsFrom(const Config& config) {
   WorkerSettings settings;
   settings.executor = TaskExecutorOptionsFrom(config);
+  auto secrets = LoadClusterSecrets(config);
+  if (!secrets.ok()) return secrets.status();
+  settings.executor.secrets = *std::move(secrets);
   auto guardian = GuardianOptionsFrom(config, settings.executor.id.value());
   if (!guardian.ok()) return guardian.status();
   settings.guardian = *std::move(guardian);
@@ -96,6 +100,7 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Start(ThreadPool& pool, WorkerSe
   worker->slots_ = settings.executor.slots;
   worker->stop_limit_ = settings.executor.kill_grace + kStopMargin;
   worker->executor_ = pool.NewExecutor();
+  if (settings.executor.secrets) KeepFresh(settings.executor.secrets, pool.NewExecutor());
   auto launcher =
       GuardianLauncher::Create(settings.guardian, worker->executor_, pool.NewExecutor());
   if (!launcher.ok()) return launcher.status();

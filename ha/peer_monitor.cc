@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "rpc/refusal_log.h"
 
 namespace baton {
 namespace {
@@ -27,8 +28,11 @@ struct Peer {
 
 class Monitor final : public PeerMonitor, public std::enable_shared_from_this<Monitor> {
  public:
-  Monitor(FrameTransportPtr transport, ExecutorPtr executor, pb::Hello self)
-      : transport_(std::move(transport)), executor_(std::move(executor)), self_(std::move(self)) {}
+  Monitor(FrameTransportPtr transport, ExecutorPtr executor, LinkIdentity self)
+      : transport_(std::move(transport)),
+        executor_(std::move(executor)),
+        self_(std::move(self)),
+        refusals_(executor_) {}
 
   ~Monitor() override { CloseAll(); }
 
@@ -68,7 +72,8 @@ class Monitor final : public PeerMonitor, public std::enable_shared_from_this<Mo
 
   const FrameTransportPtr transport_;
   const ExecutorPtr executor_;
-  const pb::Hello self_;
+  const LinkIdentity self_;
+  RefusalLog refusals_;
   Listener listener_;
   bool running_ = false;
   uint64_t last_attempt_ = 0;
@@ -85,7 +90,7 @@ Peer* Monitor::Find(const ReplicaId& id, uint64_t attempt) {
 void Monitor::SetPeers(std::vector<PeerAddress> peers) {
   std::map<ReplicaId, Peer> before = std::exchange(peers_, {});
   for (PeerAddress& address : peers) {
-    if (address.id.value() == self_.id()) continue;
+    if (address.id.value() == self_.hello.id()) continue;
     auto old = before.extract(address.id);
     if (!old.empty() && old.mapped().address.rpc_address == address.rpc_address) {
       old.mapped().address = std::move(address);
@@ -164,6 +169,7 @@ void Monitor::OnNoLink(Peer& peer, const absl::Status& status) {
   peer.retry = std::min(2 * peer.retry, kLastRetry);
   log::Debug("no link to peer replica={} address={}: {}", id.value(), peer.address.rpc_address,
              Describe(status));
+  if (status.code() == absl::StatusCode::kFailedPrecondition) refusals_.Warn(id.value(), status);
   executor_->PostAfter(delay, IfAlive(weak_from_this(), [id, attempt](Monitor& monitor) {
                          if (Peer* peer = monitor.Find(id, attempt)) monitor.Connect(*peer);
                        }));
@@ -230,7 +236,8 @@ void Monitor::CloseAll() {
 
 }  // namespace
 
-PeerMonitorPtr NewPeerMonitor(FrameTransportPtr transport, ExecutorPtr executor, pb::Hello self) {
+PeerMonitorPtr NewPeerMonitor(FrameTransportPtr transport, ExecutorPtr executor,
+                              LinkIdentity self) {
   return std::make_shared<Monitor>(std::move(transport), std::move(executor), std::move(self));
 }
 

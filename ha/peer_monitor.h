@@ -54,7 +54,7 @@ class PeerMonitor {
 };
 using PeerMonitorPtr = std::shared_ptr<PeerMonitor>;
 
-PeerMonitorPtr NewPeerMonitor(FrameTransportPtr transport, ExecutorPtr executor, pb::Hello self);
+PeerMonitorPtr NewPeerMonitor(FrameTransportPtr transport, ExecutorPtr executor, LinkIdentity self);
 
 // The other side: answers the pings of peers. `answer` is called on the server's executor, which is
 // the election's: a kernel that goes on accepting for a process that is stopped answers no ping.

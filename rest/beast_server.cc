@@ -86,6 +86,8 @@ class Listener : public std::enable_shared_from_this<Listener> {
       : io_(io), acceptor_(asio::make_strand(io)), timer_(acceptor_.get_executor()) {
     context_->limits = limits;
     context_->handler = &handler;
+    context_->reading = std::make_shared<ByteBudget>(limits.max_reading_bytes);
+    context_->writing = std::make_shared<ByteBudget>(limits.max_writing_bytes);
     context_->on_end = [table = table_](uint64_t id) { table->Remove(id); };
   }
 
@@ -134,7 +136,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
     if (!acceptor_.is_open()) return;
     if (ec) {
       // Out of descriptors, most likely: those of other connections come back in time.
-      log::Warning("accepting a REST connection failed cause={}", ec.message());
+      WarnOfFailure(ec);
       timer_.expires_after(std::chrono::milliseconds(100));
       return timer_.async_wait([self = shared_from_this()](ErrorCode cancelled) {
         if (!cancelled && self->acceptor_.is_open()) self->Accept();
@@ -142,6 +144,15 @@ class Listener : public std::enable_shared_from_this<Listener> {
     }
     Admit(std::move(socket));
     Accept();
+  }
+
+  // Once a minute: it is tried ten times a second.
+  void WarnOfFailure(ErrorCode ec) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - warned_at_ < std::chrono::minutes(1)) return;
+    warned_at_ = now;
+    log::Warning("accepting REST connections fails cause={} connections={}", ec.message(),
+                 table_->size());
   }
 
   void Admit(tcp::socket socket) {
@@ -177,6 +188,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
   const std::shared_ptr<SessionTable> table_ = std::make_shared<SessionTable>();
   const std::shared_ptr<HttpSessionContext> context_ = std::make_shared<HttpSessionContext>();
   uint64_t last_session_ = 0;
+  std::chrono::steady_clock::time_point warned_at_{};
 };
 
 class BeastServer final : public HttpServer {

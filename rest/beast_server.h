@@ -3,8 +3,8 @@
 //
 // What is wrong with a request is answered in JSON: 400 malformed, 408 too slow, 413 body too large
 // (refused by its Content-Length before it is read), 431 header too large, 503 too many
-// connections. One request at a time is taken from a connection, so that pipelined ones are
-// answered in their order.
+// connections. Out of descriptors, connections wait in the kernel's queue. One request at a time is
+// taken from a connection, so that pipelined ones are answered in their order.
 
 #pragma once
 
@@ -23,10 +23,13 @@ namespace baton {
 
 struct HttpServerLimits {
   uint32_t max_header_bytes = 32 << 10;
-  uint64_t max_body_bytes = 16 << 20;         // as large as a frame that carries it to a replica
-  uint64_t max_total_body_bytes = 512 << 20;  // of requests that are being read; beyond: 503
+  uint64_t max_body_bytes = 16 << 20;  // as large as a frame that carries it to a replica
+  // Of all connections together; beyond, the slowest one is ended (ByteBudget).
+  uint64_t max_reading_bytes = 64 << 20;  // bodies that are arriving: 503
+  uint64_t max_writing_bytes = 32 << 20;  // answers that wait for their readers: cut off
   size_t max_connections = 4096;
   Duration header_timeout = std::chrono::seconds(10);  // from its first byte to its last
+  // Of the whole, however its bytes are spread:
   Duration body_timeout = std::chrono::seconds(60);
   Duration write_timeout = std::chrono::seconds(60);
   Duration idle_timeout = std::chrono::seconds(75);  // between requests

@@ -17,7 +17,9 @@
 namespace baton {
 
 struct HttpTransportLimits {
-  size_t max_connections_per_address = 256;  // more exchanges wait, within their timeouts
+  // More exchanges wait, within their timeouts. Well above rest.max-log-followers: those hold
+  // theirs for seconds and must not keep others waiting.
+  size_t max_connections_per_address = 1024;
   size_t max_idle_per_address = 32;
   Duration idle_timeout = std::chrono::seconds(30);  // less than that of the server
   Duration connect_timeout = std::chrono::seconds(2);

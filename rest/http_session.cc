@@ -1,6 +1,7 @@
 #include "rest/http_session.h"
 
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -23,6 +24,8 @@ using ErrorCode = boost::system::error_code;
 
 constexpr Duration kLinger = std::chrono::seconds(5);
 constexpr size_t kReadBytes = 64 << 10;
+constexpr size_t kLingerBytes = 8 << 10;
+constexpr size_t kSmallAnswer = 16 << 10;
 constexpr char kContinue[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 std::string ToString(beast::string_view text) { return std::string(text.data(), text.size()); }
@@ -44,10 +47,7 @@ class BeastSession final : public HttpSession, public std::enable_shared_from_th
         timer_(socket_.get_executor()),
         buffer_(context_->limits.max_header_bytes + kReadBytes) {}
 
-  ~BeastSession() override {
-    ReleaseBody();
-    context_->on_end(id_);
-  }
+  ~BeastSession() override { context_->on_end(id_); }
 
   void Serve() override {
     OnStrand([](BeastSession& self) { self.ReadNext(); });
@@ -68,6 +68,7 @@ class BeastSession final : public HttpSession, public std::enable_shared_from_th
 
  private:
   enum class Phase { kIdle, kReading, kHandling, kWriting, kLingering };
+  enum class Cut { kNot, kTimedOut, kEvicted };  // why no more of the request is read
 
   template <class F>
   void OnStrand(F f) {
@@ -77,21 +78,22 @@ class BeastSession final : public HttpSession, public std::enable_shared_from_th
   void ReadNext() {
     if (context_->draining || !socket_.is_open()) return Close();
     phase_ = Phase::kIdle;
-    parser_.emplace();
-    parser_->header_limit(context_->limits.max_header_bytes);
-    parser_->body_limit(context_->limits.max_body_bytes);
+    parser_.reset();
     if (buffer_.size() > 0) return ReadHeader();  // pipelined
+    // Thousands of idle connections hold neither a buffer nor a parser.
+    buffer_.shrink_to_fit();
     Arm(context_->limits.idle_timeout);
-    socket_.async_read_some(buffer_.prepare(4096),
-                            [self = shared_from_this()](ErrorCode ec, size_t bytes) {
-                              if (ec) return self->Close();
-                              self->buffer_.commit(bytes);
-                              self->ReadHeader();
-                            });
+    socket_.async_wait(asio::ip::tcp::socket::wait_read, [self = shared_from_this()](ErrorCode ec) {
+      if (ec) return self->Close();
+      self->ReadHeader();
+    });
   }
 
   void ReadHeader() {
     phase_ = Phase::kReading;
+    parser_.emplace();
+    parser_->header_limit(context_->limits.max_header_bytes);
+    parser_->body_limit(context_->limits.max_body_bytes);
     Arm(context_->limits.header_timeout);
     http::async_read_header(
         socket_, buffer_, *parser_,
@@ -108,7 +110,7 @@ class BeastSession final : public HttpSession, public std::enable_shared_from_th
       return Fail(417, "Expect: " + ToString(expect) + " is not supported");
     }
     if (parser_->is_done()) return OnBody({});
-    if (!ReserveBody()) return Fail(503, "Too many large requests are being read; try again.");
+    share_.emplace(context_->reading, EvictLater());
     Arm(context_->limits.body_timeout);
     if (expect.empty() || version_ < 11) return ReadBody();
     asio::async_write(socket_, asio::buffer(kContinue, sizeof(kContinue) - 1),
@@ -118,24 +120,37 @@ class BeastSession final : public HttpSession, public std::enable_shared_from_th
                       });
   }
 
-  // A body of unknown length counts as the largest.
-  bool ReserveBody() {
-    const auto length = parser_->content_length();
-    reserved_ = length ? *length : context_->limits.max_body_bytes;
-    const uint64_t total = context_->body_bytes.fetch_add(reserved_) + reserved_;
-    return total <= context_->limits.max_total_body_bytes;
-  }
-  void ReleaseBody() { context_->body_bytes -= std::exchange(reserved_, 0); }
-
+  // Piece by piece: what counts is what came, not what a Content-Length claims.
   void ReadBody() {
-    http::async_read(socket_, buffer_, *parser_,
-                     [self = shared_from_this()](ErrorCode ec, size_t) { self->OnBody(ec); });
+    http::async_read_some(socket_, buffer_, *parser_,
+                          [self = shared_from_this()](ErrorCode ec, size_t bytes) {
+                            if (ec || self->parser_->is_done()) return self->OnBody(ec);
+                            self->share_->Add(bytes);
+                            self->ReadBody();
+                          });
+  }
+
+  // This connection has held memory for the longest time of all, and there is no more.
+  ByteBudget::Evict EvictLater() {
+    return [weak = weak_from_this(), request = requests_] {
+      auto self = weak.lock();
+      if (!self) return;
+      asio::post(self->socket_.get_executor(), [self, request] {
+        if (self->requests_ == request) self->OnEvicted();
+      });
+    };
+  }
+
+  void OnEvicted() {
+    if (phase_ == Phase::kWriting) return Close();
+    if (phase_ == Phase::kReading) EndReading(Cut::kEvicted);
   }
 
   void OnBody(ErrorCode ec) {
     if (ec) return OnReadError(ec);
     Disarm();
-    ReleaseBody();
+    share_.reset();
+    ++requests_;
     phase_ = Phase::kHandling;
     auto message = parser_->release();
     HttpRequest request;
@@ -160,7 +175,10 @@ class BeastSession final : public HttpSession, public std::enable_shared_from_th
 
   void OnReadError(ErrorCode ec) {
     const HttpServerLimits& limits = context_->limits;
-    if (timed_out_) return Fail(408, "The request did not arrive in time.");
+    if (cut_ == Cut::kTimedOut) return Fail(408, "The request did not arrive in time.");
+    if (cut_ == Cut::kEvicted) {
+      return Fail(503, "Too many requests arrive slowly, this one the longest; try again.");
+    }
     if (ec == http::error::header_limit || ec == http::error::buffer_overflow) {
       return Fail(431, fmt::format("The header is larger than {} bytes.", limits.max_header_bytes));
     }
@@ -181,8 +199,14 @@ class BeastSession final : public HttpSession, public std::enable_shared_from_th
 
   void Write(HttpResponse answer) {
     if (!socket_.is_open()) return;
-    ReleaseBody();
+    share_.reset();
+    ++requests_;
     phase_ = Phase::kWriting;
+    // What is smaller, the kernel's buffers take.
+    if (answer.body.size() > kSmallAnswer) {
+      share_.emplace(context_->writing, EvictLater());
+      share_->Add(answer.body.size());
+    }
     response_.emplace();
     response_->version(version_);
     response_->result(static_cast<unsigned>(answer.status));
@@ -204,6 +228,7 @@ class BeastSession final : public HttpSession, public std::enable_shared_from_th
     const bool goes_on = !ec && response_->keep_alive();
     serializer_.reset();
     response_.reset();
+    share_.reset();
     if (ec) return Close();
     if (goes_on) return ReadNext();
     phase_ = Phase::kLingering;
@@ -216,7 +241,7 @@ class BeastSession final : public HttpSession, public std::enable_shared_from_th
   // Closing while the client still sends would reset the connection and lose it the answer.
   void Linger() {
     buffer_.clear();
-    socket_.async_read_some(buffer_.prepare(kReadBytes),
+    socket_.async_read_some(buffer_.prepare(kLingerBytes),
                             [self = shared_from_this()](ErrorCode ec, size_t) {
                               if (ec) return self->Close();
                               self->Linger();
@@ -239,8 +264,12 @@ class BeastSession final : public HttpSession, public std::enable_shared_from_th
 
   void OnTimeout() {
     if (phase_ != Phase::kReading) return Close();
-    timed_out_ = true;
-    // Ends the read that is pending, and any that is about to begin, but leaves the way to answer.
+    EndReading(Cut::kTimedOut);
+  }
+
+  // Ends the read that is pending, and any that is about to begin, but leaves the way to answer.
+  void EndReading(Cut why) {
+    cut_ = why;
     ErrorCode ignored;
     socket_.shutdown(asio::ip::tcp::socket::shutdown_receive, ignored);
   }
@@ -258,8 +287,9 @@ class BeastSession final : public HttpSession, public std::enable_shared_from_th
   uint64_t armed_ = 0;  // a timer that fires for an older one is late
   beast::flat_buffer buffer_;
   Phase phase_ = Phase::kIdle;
-  bool timed_out_ = false;
-  uint64_t reserved_ = 0;  // of context_->body_bytes
+  Cut cut_ = Cut::kNot;
+  uint64_t requests_ = 0;  // grows with each step of each: a late eviction is known by it
+  std::optional<ByteBudget::Share> share_;  // of the body that arrives, or of the answer
   std::optional<http::request_parser<http::string_body>> parser_;
   // Of the request that is being served:
   unsigned version_ = 11;

@@ -11,6 +11,7 @@
 #include <boost/asio/ip/tcp.hpp>
 
 #include "rest/beast_server.h"
+#include "rest/byte_budget.h"
 
 namespace baton {
 
@@ -19,7 +20,8 @@ struct HttpSessionContext {
   HttpServerLimits limits;
   RequestHandler* handler = nullptr;
   std::atomic<bool> draining{false};
-  std::atomic<uint64_t> body_bytes{0};  // reserved by requests that are being read
+  std::shared_ptr<ByteBudget> reading;
+  std::shared_ptr<ByteBudget> writing;
   std::function<void(uint64_t id)> on_end;
 };
 

@@ -20,6 +20,7 @@ struct LeaderRoutesContext {
   JobLimits job_limits;
   std::string version;
   std::function<void(absl::AnyInvocable<void(absl::Status)>)> transfer;
+  size_t max_log_followers = 0;
 };
 
 void AddSubmissionRoutes(const LeaderRoutesContext& context, Router& router);

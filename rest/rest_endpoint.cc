@@ -54,8 +54,8 @@ RestEndpoint::RestEndpoint(Dependencies dependencies, RestEndpointOptions option
           options_.relay)) {}
 
 void RestEndpoint::AddRoutesOfLeader() {
-  const LeaderRoutesContext context{deps_.executor, deps_.random, options_.job_limits,
-                                    options_.version, deps_.transfer};
+  const LeaderRoutesContext context{deps_.executor,   deps_.random,   options_.job_limits,
+                                    options_.version, deps_.transfer, options_.max_log_followers};
   AddClusterRoutes(context, router_);
   AddSubmissionRoutes(context, router_);
   AddJobRoutes(context, router_);

@@ -33,6 +33,7 @@ struct RestEndpointOptions {
   std::string version;
   JobLimits job_limits;
   LeaderRelayLimits relay;
+  size_t max_log_followers = 500;  // beyond: 429
 };
 
 class RestEndpoint final : public RequestHandler,

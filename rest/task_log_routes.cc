@@ -1,7 +1,9 @@
+#include <atomic>
 #include <memory>
 #include <utility>
 
 #include "base/status.h"
+#include "fmt/core.h"
 #include "rest/gateway_answer.h"
 #include "rest/leader_routes.h"
 #include "rest/path_params.h"
@@ -24,6 +26,30 @@ HttpResponse LogResponse(TaskLogChunk chunk) {
   response.SetHeader("X-Baton-Log-Ended", chunk.ended ? "true" : "false");
   return response;
 }
+
+// How many requests of this replica follow a log. A ticket goes with the question, wherever that is
+// held or forwarded, and comes back with its end. Any thread.
+class Followers {
+ public:
+  explicit Followers(size_t limit) : limit_(limit) {}
+
+  using Ticket = std::shared_ptr<void>;
+
+  // Null: there are too many.
+  static Ticket Take(const std::shared_ptr<Followers>& followers) {
+    if (++followers->count_ > followers->limit_) {
+      --followers->count_;
+      return nullptr;
+    }
+    return Ticket(followers.get(), [followers](void*) { --followers->count_; });
+  }
+
+  size_t limit() const { return limit_; }
+
+ private:
+  const size_t limit_;
+  std::atomic<size_t> count_ = 0;
+};
 
 // Reads until there is something beyond the offset, the log has ended or the time is over. Kept
 // alive by the callback or timer that it waits for; lives on the executor.
@@ -83,19 +109,27 @@ absl::StatusOr<TaskLogRequest> ReadRequest(const RoutedRequest& request, std::st
   return log;
 }
 
-CallOrAnswer TaskLog(const ExecutorPtr& executor, const RoutedRequest& request,
-                     const std::string& stream) {
+CallOrAnswer TaskLog(const ExecutorPtr& executor, const std::shared_ptr<Followers>& followers,
+                     const RoutedRequest& request, const std::string& stream) {
   absl::StatusOr<TaskLogRequest> log = ReadRequest(request, stream);
   if (!log.ok()) return ErrorResponse(log.status());
   absl::StatusOr<bool> follow = FlagQuery(request, "follow");
   if (!follow.ok()) return ErrorResponse(follow.status());
   LeaderCall call;
-  call.ask = [executor, log = *log, follow = *follow](const DispatcherGatewayPtr& gateway,
-                                                      Done done) {
-    if (!follow || log.limit == 0) {
-      return gateway->ReadTaskLog(log,
-                                  Answering<TaskLogChunk>(executor, std::move(done), LogResponse));
-    }
+  if (!*follow || log->limit == 0) {
+    call.ask = [executor, log = *log](const DispatcherGatewayPtr& gateway, Done done) {
+      gateway->ReadTaskLog(log, Answering<TaskLogChunk>(executor, std::move(done), LogResponse));
+    };
+    return call;
+  }
+  Followers::Ticket ticket = Followers::Take(followers);
+  if (!ticket) {
+    return ErrorResponse(429, fmt::format("Too many requests follow a log (the limit is {}). Try "
+                                          "again, or ask without follow.",
+                                          followers->limit()));
+  }
+  call.ask = [executor, log = *log, ticket = std::move(ticket)](const DispatcherGatewayPtr& gateway,
+                                                                Done done) {
     std::make_shared<LogFollower>(executor, gateway, log, std::move(done))->Read();
   };
   return call;
@@ -104,12 +138,13 @@ CallOrAnswer TaskLog(const ExecutorPtr& executor, const RoutedRequest& request,
 }  // namespace
 
 void AddTaskLogRoutes(const LeaderRoutesContext& context, Router& router) {
+  const auto followers = std::make_shared<Followers>(context.max_log_followers);
   for (const std::string stream : {"stdout", "stderr"}) {
-    router.Add("GET",
-               "/jobs/:jobid/vertices/:vertexid/subtasks/:subtaskindex/attempts/:attempt/" + stream,
-               LeaderRoute([executor = context.executor, stream](const RoutedRequest& request) {
-                 return TaskLog(executor, request, stream);
-               }));
+    router.Add(
+        "GET", "/jobs/:jobid/vertices/:vertexid/subtasks/:subtaskindex/attempts/:attempt/" + stream,
+        LeaderRoute([executor = context.executor, followers, stream](const RoutedRequest& request) {
+          return TaskLog(executor, followers, request, stream);
+        }));
   }
 }
 

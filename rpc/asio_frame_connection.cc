@@ -97,6 +97,8 @@ class AsioFrameConnection final : public FrameConnection,
     if (!closing_) CloseLocked(Aborted("closed on this side"), Rest::kWrite);
   }
 
+  void LimitFrames(size_t bytes) override { frame_limit_ = std::min(bytes, kMaxFrameBytes); }
+
   std::string peer_address() const override { return peer_address_; }
 
  private:
@@ -138,7 +140,7 @@ class AsioFrameConnection final : public FrameConnection,
     bool oversized = false;
     while (filled_ - taken >= kHeaderBytes) {
       const size_t size = ReadHeader(buffer_.data() + taken);
-      oversized = size > kMaxFrameBytes;
+      oversized = size > frame_limit_;
       if (oversized || filled_ - taken - kHeaderBytes < size) break;
       frames.emplace_back(buffer_, taken + kHeaderBytes, size);
       taken += kHeaderBytes + size;
@@ -152,7 +154,7 @@ class AsioFrameConnection final : public FrameConnection,
     if (!frames.empty()) Deliver(std::move(frames), bytes);
     if (oversized) {
       End(InvalidArgument("{} sent a frame over the limit of {} bytes", peer_address_,
-                          kMaxFrameBytes),
+                          frame_limit_.load()),
           Rest::kDrop);
     }
   }
@@ -272,6 +274,7 @@ class AsioFrameConnection final : public FrameConnection,
   std::shared_ptr<std::atomic<size_t>> undelivered_bytes_ =
       std::make_shared<std::atomic<size_t>>(0);
   std::atomic<bool> read_waits_ = false;
+  std::atomic<size_t> frame_limit_ = kMaxFrameBytes;
 
   std::mutex mutex_;
   // Guarded by mutex_:

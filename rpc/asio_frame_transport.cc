@@ -259,7 +259,12 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
 
   // Out of descriptors, mostly: connections wait in the backlog until some are closed.
   void RetryLater(const error_code& error) {
-    log::Warning("cannot accept connections address={} error=\"{}\"", address_, error.message());
+    // Once a minute: it is tried ten times a second.
+    const TimePoint now = executor_->Now();
+    if (now - warned_at_ >= std::chrono::minutes(1)) {
+      warned_at_ = now;
+      log::Warning("cannot accept connections address={} error=\"{}\"", address_, error.message());
+    }
     executor_->PostAfter(kAcceptRetry, [weak = weak_from_this()] {
       auto self = weak.lock();
       if (self) asio::post(self->strand_, [self] { self->Accept(); });
@@ -276,7 +281,8 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   const std::shared_ptr<FrameTransport::AcceptCallback> on_accept_;
   asio::strand<asio::io_context::executor_type> strand_;
   tcp::acceptor acceptor_;
-  std::string address_;  // constant after Open
+  std::string address_;    // constant after Open
+  TimePoint warned_at_{};  // on strand_
   std::mutex mutex_;
   bool stopped_ = false;  // guarded by mutex_
 };

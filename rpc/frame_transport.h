@@ -40,6 +40,10 @@ class FrameConnection {
 
   virtual void Close() = 0;
 
+  // A longer frame that comes from now on closes the connection with kInvalidArgument, as its
+  // header alone has come; kMaxFrameBytes at first.
+  virtual void LimitFrames(size_t bytes) = 0;
+
   // "host:port" of the other side, for logs.
   virtual std::string peer_address() const = 0;
 };

@@ -1,7 +1,6 @@
 #include "rpc/rpc_link.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "base/log.h"
@@ -28,13 +27,6 @@ pb::Envelope ToEnvelope(const absl::Status& error) {
   return envelope;
 }
 
-// Null when it does not fit in a frame.
-std::optional<std::string> Encode(pb::Envelope& envelope) {
-  envelope.set_protocol_version(kProtocolVersion);
-  if (envelope.ByteSizeLong() > kMaxFrameBytes) return std::nullopt;
-  return envelope.SerializeAsString();
-}
-
 absl::Status TooLarge(const pb::Envelope& envelope) {
   return InvalidArgument("a message of {} bytes (kind {}) is over the limit of {}",
                          envelope.ByteSizeLong(), static_cast<int>(envelope.message_case()),
@@ -43,8 +35,18 @@ absl::Status TooLarge(const pb::Envelope& envelope) {
 
 }  // namespace
 
-RpcLink::RpcLink(FrameConnectionPtr connection, pb::Hello self, ExecutorPtr executor)
-    : connection_(std::move(connection)), executor_(std::move(executor)), self_(std::move(self)) {}
+RpcLink::RpcLink(FrameConnectionPtr connection, const LinkIdentity& self, LinkSide side,
+                 ExecutorPtr executor)
+    : connection_(std::move(connection)),
+      executor_(std::move(executor)),
+      side_(side),
+      handshake_(std::make_unique<Handshake>(self, side, connection_->peer_address())) {
+  // Whoever has proved nothing yet must not fill the memory. Only where a proof is asked for: then
+  // the connector sends nothing more before it has ours, so the limit is lifted in time.
+  if (self.secrets && side == LinkSide::kAcceptor) {
+    connection_->LimitFrames(Handshake::kMaxFrameBytes);
+  }
+}
 
 RpcLink::~RpcLink() {
   connection_->Close();
@@ -56,15 +58,28 @@ RpcLink::~RpcLink() {
   }
 }
 
-void RpcLink::Open(FrameConnectionPtr connection, pb::Hello self, ExecutorPtr executor,
+void RpcLink::Open(FrameConnectionPtr connection, LinkIdentity self, ExecutorPtr executor,
                    Duration timeout, OpenCallback callback) {
-  RpcLinkPtr link(new RpcLink(std::move(connection), std::move(self), executor));
-  executor->Post([link, timeout, callback = std::move(callback)]() mutable {
+  RpcLinkPtr link(
+      new RpcLink(std::move(connection), self, LinkSide::kConnector, std::move(executor)));
+  Begin(std::move(link), timeout, std::move(callback));
+}
+
+void RpcLink::Accept(FrameConnectionPtr connection, LinkIdentity self, ExecutorPtr executor,
+                     Duration timeout, OpenCallback callback) {
+  RpcLinkPtr link(
+      new RpcLink(std::move(connection), self, LinkSide::kAcceptor, std::move(executor)));
+  Begin(std::move(link), timeout, std::move(callback));
+}
+
+void RpcLink::Begin(RpcLinkPtr link, Duration timeout, OpenCallback callback) {
+  Executor& executor = *link->executor_;
+  executor.Post([link = std::move(link), timeout, callback = std::move(callback)]() mutable {
     link->Shake(timeout, std::move(callback));
   });
 }
 
-void RpcLink::Connect(FrameTransport& transport, const std::string& address, pb::Hello self,
+void RpcLink::Connect(FrameTransport& transport, const std::string& address, LinkIdentity self,
                       ExecutorPtr executor, Duration timeout, OpenCallback callback) {
   const TimePoint deadline = executor->Now() + timeout;
   transport.Connect(address, timeout, executor,
@@ -83,9 +98,7 @@ void RpcLink::Shake(Duration timeout, OpenCallback callback) {
     self->CloseBecause(DeadlineExceeded("{} did not shake hands within {} ms", self->peer_address(),
                                         ToMillis(timeout)));
   });
-  pb::Envelope hello;
-  *hello.mutable_hello() = self_;
-  Send(std::move(hello));
+  connection_->Send(handshake_->first_frame());
   connection_->Start({IfAlive(weak_from_this(), std::mem_fn(&RpcLink::OnFrame)),
                       IfAlive(weak_from_this(), std::mem_fn(&RpcLink::OnConnectionClosed))});
 }
@@ -98,7 +111,7 @@ void RpcLink::OnFrame(std::string frame) {
         InvalidArgument("{} sent {} bytes that are no message", peer_address(), frame.size()));
   }
   if (open_callback_) {
-    OnFirst(envelope);
+    OnHandshake(frame, envelope);
   } else if (envelope.is_reply()) {
     OnReply(std::move(envelope));
   } else {
@@ -106,37 +119,26 @@ void RpcLink::OnFrame(std::string frame) {
   }
 }
 
-void RpcLink::OnFirst(const pb::Envelope& envelope) {
-  absl::Status status = CheckHello(envelope);
-  if (status.ok()) {
-    peer_ = envelope.hello();
-    return FinishOpen(absl::OkStatus());
+void RpcLink::OnHandshake(const std::string& frame, const pb::Envelope& envelope) {
+  auto step = handshake_->OnFrame(frame, envelope);
+  if (!step.ok()) {
+    // Tell the other side why, unless it was the one to say so.
+    if (!envelope.has_error()) Send(ToEnvelope(step.status()));
+    return CloseBecause(step.status());
   }
-  // Tell the other side why, unless it was the one to say so.
-  if (!envelope.has_error()) Send(ToEnvelope(status));
-  CloseBecause(std::move(status));
-}
-
-absl::Status RpcLink::CheckHello(const pb::Envelope& envelope) const {
-  if (envelope.has_error()) return At(peer_address(), FromError(envelope.error()));
-  if (envelope.protocol_version() != kProtocolVersion) {
-    return FailedPrecondition("{} speaks protocol version {}, this process {}", peer_address(),
-                              envelope.protocol_version(), kProtocolVersion);
-  }
-  if (!envelope.has_hello()) {
-    return InvalidArgument("{} did not begin with a Hello", peer_address());
-  }
-  if (envelope.hello().cluster_id() != self_.cluster_id()) {
-    return FailedPrecondition("{} belongs to cluster '{}', this process to '{}'", peer_address(),
-                              envelope.hello().cluster_id(), self_.cluster_id());
-  }
-  return absl::OkStatus();
+  if (step->open) connection_->LimitFrames(kMaxFrameBytes);
+  if (!step->send.empty()) connection_->Send(std::move(step->send));
+  if (!step->open) return;
+  peer_ = handshake_->peer();
+  version_ = handshake_->version();
+  FinishOpen(absl::OkStatus());
 }
 
 void RpcLink::FinishOpen(absl::Status status) {
   const RpcLinkPtr self = shared_from_this();  // the timer may be the last owner
   executor_->Cancel(std::exchange(open_timer_, kNoTimer));
   OpenCallback callback = std::exchange(open_callback_, nullptr);
+  handshake_ = nullptr;
   if (status.ok()) {
     callback(self);
   } else {
@@ -164,6 +166,7 @@ void RpcLink::Start(Handlers handlers) {
 void RpcLink::OnMessage(pb::Envelope envelope) {
   if (envelope.message_case() == pb::Envelope::MESSAGE_NOT_SET) {
     // A kind that a later version knows.
+    if (envelope.correlation_id() == 0) return WarnOfUnknownKind();
     return ReplyError(envelope, absl::UnimplementedError("unknown kind of message"));
   }
   if (started_) return handlers_.on_message(shared_from_this(), std::move(envelope));
@@ -171,6 +174,13 @@ void RpcLink::OnMessage(pb::Envelope envelope) {
   if (early_.size() > kMaxEarlyMessages) {
     CloseBecause(ResourceExhausted("{} sent too much before it was listened to", peer_address()));
   }
+}
+
+// It wants no reply, so nobody would hear of it.
+void RpcLink::WarnOfUnknownKind() {
+  if (std::exchange(warned_, true)) return;
+  log::Warning("message of an unknown kind dropped peer={} id={} version={}", peer_address(),
+               peer_.id(), version_);
 }
 
 void RpcLink::OnReply(pb::Envelope envelope) {
@@ -206,6 +216,12 @@ void RpcLink::Close() {
   closed_here_ = true;
   closed_ = true;
   connection_->Close();
+}
+
+std::optional<std::string> RpcLink::Encode(pb::Envelope& envelope) const {
+  envelope.set_protocol_version(version_);
+  if (envelope.ByteSizeLong() > kMaxFrameBytes) return std::nullopt;
+  return envelope.SerializeAsString();
 }
 
 void RpcLink::Send(pb::Envelope message) {

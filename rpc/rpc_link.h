@@ -1,4 +1,4 @@
-// One link between two processes: Hello both ways, then Envelopes; requests find their replies by
+// One link between two processes: a Handshake, then Envelopes; requests find their replies by
 // correlation id. Either side may ask.
 //
 // Lives on the executor it was made with: its callbacks come there. Send, Call, Reply, ReplyError
@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,11 +22,11 @@
 #include "absl/status/statusor.h"
 #include "base/executor.h"
 #include "rpc/frame_transport.h"
+#include "rpc/handshake.h"
+#include "rpc/link_identity.h"
 #include "rpc/messages.pb.h"
 
 namespace baton {
-
-inline constexpr uint32_t kProtocolVersion = 1;
 
 class RpcLink;
 using RpcLinkPtr = std::shared_ptr<RpcLink>;
@@ -42,13 +43,16 @@ class RpcLink : public std::enable_shared_from_this<RpcLink> {
     ClosedHandler on_closed;    // once; pending calls have failed with kUnknown before it
   };
 
-  // Shakes hands over a fresh connection: sends `self`, waits at most `timeout` for the other
-  // Hello. kFailedPrecondition: another cluster or an unknown protocol version.
-  static void Open(FrameConnectionPtr connection, pb::Hello self, ExecutorPtr executor,
+  // Shakes hands over a fresh connection that this side made, within `timeout`.
+  // kFailedPrecondition: another cluster, another secret or no common protocol version.
+  static void Open(FrameConnectionPtr connection, LinkIdentity self, ExecutorPtr executor,
                    Duration timeout, OpenCallback callback);
+  // The same over one that the other side made.
+  static void Accept(FrameConnectionPtr connection, LinkIdentity self, ExecutorPtr executor,
+                     Duration timeout, OpenCallback callback);
 
   // Connects and shakes hands; the errors of FrameTransport::Connect and of Open.
-  static void Connect(FrameTransport& transport, const std::string& address, pb::Hello self,
+  static void Connect(FrameTransport& transport, const std::string& address, LinkIdentity self,
                       ExecutorPtr executor, Duration timeout, OpenCallback callback);
 
   ~RpcLink();
@@ -74,6 +78,8 @@ class RpcLink : public std::enable_shared_from_this<RpcLink> {
   bool closed() const { return closed_; }
 
   const pb::Hello& peer() const { return peer_; }
+  // The protocol version that both sides use on this link.
+  uint32_t version() const { return version_; }
   std::string peer_address() const { return connection_->peer_address(); }
 
  private:
@@ -82,12 +88,16 @@ class RpcLink : public std::enable_shared_from_this<RpcLink> {
     TimerId timer = kNoTimer;
   };
 
-  RpcLink(FrameConnectionPtr connection, pb::Hello self, ExecutorPtr executor);
+  RpcLink(FrameConnectionPtr connection, const LinkIdentity& self, LinkSide side,
+          ExecutorPtr executor);
 
+  static void Begin(RpcLinkPtr link, Duration timeout, OpenCallback callback);
   void Shake(Duration timeout, OpenCallback callback);
   void OnFrame(std::string frame);
-  void OnFirst(const pb::Envelope& envelope);
-  absl::Status CheckHello(const pb::Envelope& envelope) const;
+  void OnHandshake(const std::string& frame, const pb::Envelope& envelope);
+  void WarnOfUnknownKind();
+  // Null when it does not fit in a frame.
+  std::optional<std::string> Encode(pb::Envelope& envelope) const;
   void FinishOpen(absl::Status status);
   void OnMessage(pb::Envelope envelope);
   void OnReply(pb::Envelope envelope);
@@ -101,14 +111,18 @@ class RpcLink : public std::enable_shared_from_this<RpcLink> {
 
   const FrameConnectionPtr connection_;
   const ExecutorPtr executor_;
-  const pb::Hello self_;
-  pb::Hello peer_;  // constant once it is open
+  const LinkSide side_;
+  // Constant once it is open:
+  pb::Hello peer_;
+  uint32_t version_ = kProtocolVersion;
 
   // On executor_:
-  OpenCallback open_callback_;  // null once the handshake is over
+  std::unique_ptr<Handshake> handshake_;  // null once it is over
+  OpenCallback open_callback_;            // likewise
   TimerId open_timer_ = kNoTimer;
   bool started_ = false;
   bool told_closed_ = false;
+  bool warned_ = false;        // of a kind of message that it does not know
   absl::Status close_reason_;  // OK: what the connection says
   Handlers handlers_;
   std::vector<pb::Envelope> early_;  // came between the handshake and Start

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "base/log.h"
 #include "base/status.h"
 
 namespace baton {
@@ -13,8 +12,11 @@ constexpr size_t kMaxLinks = 20'000;
 
 }  // namespace
 
-RpcServer::RpcServer(FrameTransportPtr transport, ExecutorPtr executor, pb::Hello self)
-    : transport_(std::move(transport)), executor_(std::move(executor)), self_(std::move(self)) {}
+RpcServer::RpcServer(FrameTransportPtr transport, ExecutorPtr executor, LinkIdentity self)
+    : transport_(std::move(transport)),
+      executor_(std::move(executor)),
+      self_(std::move(self)),
+      refusals_(executor_) {}
 
 void RpcServer::Handle(Kind kind, Handler handler) { handlers_[kind] = std::move(handler); }
 
@@ -37,24 +39,32 @@ void RpcServer::Stop() {
 std::string RpcServer::address() const { return listener_ ? listener_->address() : ""; }
 
 void RpcServer::OnAccept(FrameConnectionPtr connection) {
-  if (!listener_ || links_.size() + opening_ >= kMaxLinks) {
-    log::Warning("connection refused peer={} links={}", connection->peer_address(), links_.size());
+  if (!listener_) return connection->Close();
+  const std::string peer = connection->peer_address();
+  if (links_.size() >= kMaxLinks) {
+    refusals_.Warn(HostOfPeer(peer), ResourceExhausted("there are {} links", links_.size()));
     return connection->Close();
   }
-  ++opening_;
-  const std::string peer = connection->peer_address();
-  RpcLink::Open(std::move(connection), self_, executor_, kHandshakeTimeout,
-                IfAlive(weak_from_this(), [peer](RpcServer& self, absl::StatusOr<RpcLinkPtr> link) {
-                  self.OnOpened(peer, std::move(link));
-                }));
+  if (opening_.size() >= kMaxOpening) {
+    refusals_.Warn(
+        HostOfPeer(opening_.begin()->second->peer_address()),
+        ResourceExhausted("{} connections shake hands; the oldest is closed", opening_.size()));
+    opening_.begin()->second->Close();
+    opening_.erase(opening_.begin());
+  }
+  const uint64_t opening = ++last_opening_;
+  opening_.emplace(opening, connection);
+  RpcLink::Accept(
+      std::move(connection), self_, executor_, kHandshakeTimeout,
+      IfAlive(weak_from_this(), [opening, peer](RpcServer& self, absl::StatusOr<RpcLinkPtr> link) {
+        self.OnOpened(opening, peer, std::move(link));
+      }));
 }
 
-void RpcServer::OnOpened(const std::string& peer, absl::StatusOr<RpcLinkPtr> opened) {
-  --opening_;
-  if (!opened.ok()) {
-    log::Warning("handshake failed peer={} error=\"{}\"", peer, Message(opened.status()));
-    return;
-  }
+void RpcServer::OnOpened(uint64_t opening, const std::string& peer,
+                         absl::StatusOr<RpcLinkPtr> opened) {
+  opening_.erase(opening);
+  if (!opened.ok()) return refusals_.Warn(HostOfPeer(peer), opened.status());
   const RpcLinkPtr link = *std::move(opened);
   if (!listener_) return link->Close();  // stopped meanwhile
   links_.emplace(link.get(), link);

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/executor.h"
+#include "rpc/refusal_log.h"
 #include "rpc/rpc_link.h"
 
 namespace baton {
@@ -19,6 +20,10 @@ namespace baton {
 // before Start.
 class RpcServer : public std::enable_shared_from_this<RpcServer> {
  public:
+  // Connections that are shaking hands. Beyond, the oldest are closed: a handshake takes
+  // milliseconds, so whoever opens connections and says nothing only loses its own.
+  static constexpr size_t kMaxOpening = 1'000;
+
   using Kind = pb::Envelope::MessageCase;
   // Called on the executor of the server. Reply through the link (also later, and only there).
   using Handler = RpcLink::MessageHandler;
@@ -28,7 +33,7 @@ class RpcServer : public std::enable_shared_from_this<RpcServer> {
     RpcLink::ClosedHandler on_closed;
   };
 
-  RpcServer(FrameTransportPtr transport, ExecutorPtr executor, pb::Hello self);
+  RpcServer(FrameTransportPtr transport, ExecutorPtr executor, LinkIdentity self);
 
   // A message whose kind nobody handles is answered with kUnimplemented.
   void Handle(Kind kind, Handler handler);
@@ -44,18 +49,20 @@ class RpcServer : public std::enable_shared_from_this<RpcServer> {
 
  private:
   void OnAccept(FrameConnectionPtr connection);
-  void OnOpened(const std::string& peer, absl::StatusOr<RpcLinkPtr> opened);
+  void OnOpened(uint64_t opening, const std::string& peer, absl::StatusOr<RpcLinkPtr> opened);
   void OnMessage(const RpcLinkPtr& link, pb::Envelope message);
   void OnClosed(const RpcLinkPtr& link, const absl::Status& why);
 
   const FrameTransportPtr transport_;
   const ExecutorPtr executor_;
-  const pb::Hello self_;
+  const LinkIdentity self_;
   std::map<Kind, Handler> handlers_;
   std::vector<Observers> observers_;
   std::unique_ptr<FrameListener> listener_;
   std::map<const RpcLink*, RpcLinkPtr> links_;
-  size_t opening_ = 0;  // accepted, not yet shaken hands
+  std::map<uint64_t, FrameConnectionPtr> opening_;  // not yet shaken hands, the oldest first
+  uint64_t last_opening_ = 0;
+  RefusalLog refusals_;
 };
 
 }  // namespace baton

@@ -10,7 +10,7 @@
 namespace baton {
 
 DispatcherLinks::DispatcherLinks(Dependencies dependencies)
-    : dependencies_(std::move(dependencies)) {}
+    : dependencies_(std::move(dependencies)), refusals_(dependencies_.executor) {}
 
 void DispatcherLinks::Start(Listener listener) { listener_ = std::move(listener); }
 
@@ -79,7 +79,7 @@ void DispatcherLinks::OnConnected(const std::string& address, absl::StatusOr<Rpc
   peer.connecting = false;
   if (!link.ok()) {
     if (link.status().code() == absl::StatusCode::kFailedPrecondition) {
-      log::Warning("dispatcher refuses the link address={}: {}", address, Message(link.status()));
+      refusals_.Warn(address, link.status());
     }
     return RetryLater(address, &peer);
   }

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "rpc/frame_transport.h"
 #include "rpc/messages.pb.h"
+#include "rpc/refusal_log.h"
 #include "rpc/rpc_link.h"
 
 namespace baton {
@@ -31,7 +32,7 @@ class DispatcherLinks : public std::enable_shared_from_this<DispatcherLinks> {
     FrameTransportPtr transport;
     ExecutorPtr executor;
     RandomPtr random;
-    pb::Hello self;
+    LinkIdentity self;
   };
   struct Listener {
     std::function<void(const RpcLinkPtr&)> on_opened;
@@ -66,6 +67,7 @@ class DispatcherLinks : public std::enable_shared_from_this<DispatcherLinks> {
   void RetryLater(const std::string& address, Peer* peer);
 
   const Dependencies dependencies_;
+  RefusalLog refusals_;
   Listener listener_;
   std::map<std::string, Peer> peers_;
 };

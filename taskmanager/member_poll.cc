@@ -28,7 +28,7 @@ void MemberPoll::Ask(const pb::Member& member) {
 void MemberPoll::AskOver(const RpcLinkPtr& link, const pb::Member& member, LinkKind kind) {
   pb::Envelope request;
   request.set_epoch(epoch_.value);
-  request.mutable_lease_query()->set_task_manager_id(dependencies_.self.id());
+  request.mutable_lease_query()->set_task_manager_id(dependencies_.self.hello.id());
   request.mutable_lease_query()->set_epoch(epoch_.value);
   link->Call(std::move(request), kStepTimeout,
              [self = shared_from_this(), link, member, kind](absl::StatusOr<pb::Envelope> reply) {

@@ -32,7 +32,7 @@ class MemberPoll : public std::enable_shared_from_this<MemberPoll> {
     FrameTransportPtr transport;
     ExecutorPtr executor;
     std::shared_ptr<DispatcherLinks> links;  // asked over an open link where there is one
-    pb::Hello self;
+    LinkIdentity self;
   };
 
   static void Start(const Dependencies& dependencies, const pb::MemberList& members, Epoch epoch,

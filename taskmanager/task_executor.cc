@@ -36,7 +36,7 @@ TaskExecutor::TaskExecutor(Dependencies dependencies, std::function<void()> on_r
 
 void TaskExecutor::Wire() {
   const auto& [executor, transport, launcher, random, options] = dependencies_;
-  const pb::Hello self = HelloOf(options, incarnation_);
+  const LinkIdentity self(HelloOf(options, incarnation_), options.secrets, random);
   const auto weak = weak_from_this();
   links_ = std::make_shared<DispatcherLinks>(
       DispatcherLinks::Dependencies{transport, executor, random, self});

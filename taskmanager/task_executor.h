@@ -34,6 +34,7 @@ namespace baton {
 
 struct TaskExecutorOptions {
   std::string cluster_id;
+  ClusterSecretsPtr secrets;  // null: none
   TaskManagerId id;
   std::vector<std::string> dispatchers;  // RPC addresses; the members that a leader names are added
   uint32_t slots = 1;

@@ -1,6 +1,7 @@
 // What a local cluster is made of, and how that is remembered in its directory:
 //   cluster.json    the layout: which nodes on which ports; stays, so that the cluster can come up
 //                   again under the same addresses (a member is an id AND an address)
+//   cluster-secret  what the daemons prove to each other
 //   processes.json  the processes that were started; `down` removes it
 
 #pragma once
@@ -56,6 +57,8 @@ struct ClusterState {
   ClusterNode* Find(const std::string& name);
   std::string ZooKeeperQuorum() const;  // "host:port,host:port"
 
+  // What the daemons prove to each other; not in SharedDirectory, which tasks see.
+  std::string SecretFile() const { return options.directory + "/cluster-secret"; }
   std::string SharedDirectory() const { return options.directory + "/shared"; }
   std::string LogFile(const std::string& name) const;
 };

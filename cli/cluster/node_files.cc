@@ -1,12 +1,16 @@
 #include "cli/cluster/node_files.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <utility>
 #include <vector>
 
+#include "base/random.h"
 #include "base/status.h"
 #include "cli/cluster/haproxy_config.h"
 #include "cli/cluster/host_network.h"
@@ -72,6 +76,7 @@ std::string ReplicaConfig(const ClusterState& state, const ClusterNode& node) {
        fmt::format("{} ms", state.options.session_timeout.count())},
       {"high-availability.cluster-id", "local"},
       {"taskmanager.lease", Lease(state)},
+      {"security.cluster-secret-file", state.SecretFile()},
       {"store.directory", Home(state, node) + "/store"},
       {"store.min-copies", std::to_string(std::min<int64_t>(2, replicas))},
       {"ready-file", Home(state, node) + "/ready.json"},
@@ -95,6 +100,7 @@ std::string TaskManagerConfig(const ClusterState& state, const ClusterNode& node
       {"taskmanager.shared-directory", state.SharedDirectory()},
       {"taskmanager.liveness.address", node.Address()},
       {"high-availability.cluster-id", "local"},
+      {"security.cluster-secret-file", state.SecretFile()},
       {"taskmanager.lease", Lease(state)},
       {"ready-file", Home(state, node) + "/ready.json"},
   };
@@ -150,6 +156,18 @@ absl::Status WriteOne(const ClusterState& state, const ClusterNode& node) {
   return WriteFile(ConfigFile(state, node), *text);
 }
 
+// A new one, unless the directory has one from before.
+absl::Status WriteSecret(const std::string& file) {
+  const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0 && errno == EEXIST) return absl::OkStatus();
+  if (fd < 0) return Internal("{}: {}", file, std::strerror(errno));
+  const RandomPtr random = NewSystemRandom();
+  const std::string secret = random->NewJobId().ToString() + random->NewJobId().ToString() + "\n";
+  const bool written = write(fd, secret.data(), secret.size()) == std::ssize(secret);
+  close(fd);
+  return written ? absl::OkStatus() : Internal("cannot write {}", file);
+}
+
 absl::StatusOr<std::string> Program(const std::vector<std::string>& candidates,
                                     const std::string& what) {
   std::string tried;
@@ -201,6 +219,7 @@ absl::StatusOr<std::vector<std::string>> Arguments(const ClusterNode& node,
 
 absl::Status WriteNodeFiles(const ClusterState& state) {
   std::error_code error;
+  if (auto status = WriteSecret(state.SecretFile()); !status.ok()) return status;
   for (const std::string& directory :
        {state.options.directory + "/logs", state.SharedDirectory()}) {
     fs::create_directories(directory, error);

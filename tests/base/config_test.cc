@@ -146,6 +146,23 @@ TEST(ConfigTest, ValuesThatDoNotGoTogetherAreAllNamed) {
   EXPECT_EQ(ProblemsOf("rest.address: 10.0.0.1\nsecurity.allow-unauthenticated: true\n"), "");
 }
 
+TEST(ConfigTest, LinksToOtherHostsNeedASecret) {
+  const std::string needs =
+      " is not loopback, which needs security.cluster-secret-file (or "
+      "security.allow-unauthenticated: true)";
+  EXPECT_EQ(ProblemsOf("rpc.address: 10.0.0.1\n"), "rpc.address: \"10.0.0.1\"" + needs);
+  const std::string worker =
+      "taskmanager.liveness.address: 10.0.0.21:1\n"
+      "taskmanager.dispatchers: 127.0.0.1:6123,10.0.0.1:6123\n";
+  EXPECT_EQ(ProblemsOf(worker), "taskmanager.dispatchers: \"10.0.0.1:6123\"" + needs);
+  for (const std::string& yaml : {worker, std::string("rpc.address: 10.0.0.1\n")}) {
+    EXPECT_EQ(ProblemsOf(yaml + "security.cluster-secret-file: /s\n"), "");
+    EXPECT_EQ(ProblemsOf(yaml + "security.allow-unauthenticated: true\n"), "");
+  }
+  EXPECT_NE(ProblemsOf("rest.address: 10.0.0.1\nsecurity.cluster-secret-file: /s\n"), "")
+      << "the secret says nothing to REST";
+}
+
 // A refused connection there is taken for the death of the process.
 TEST(ConfigTest, AnAddressThatMeansAnotherMachineToOthersIsRefused) {
   const auto fails = [](const std::string& yaml, const std::string& key) {

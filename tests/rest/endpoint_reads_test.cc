@@ -120,6 +120,22 @@ TEST_F(ReadsTest, FollowingWaitsForMore) {
   EXPECT_EQ((*answer)->body, "more");
 }
 
+TEST_F(ReadsTest, TooManyFollowersAreToldSoAndTheirPlacesComeBack) {
+  RestEndpointOptions options;
+  options.max_log_followers = 2;
+  EndpointWorld world(options);
+  world.SelfLeads(3)->log = {"", 100, false};
+  const auto follow = [&] { return world.Send("GET", kLog + "?offset=100&follow=true"); };
+  auto first = follow(), second = follow();
+  const HttpResponse third = world.Ask("GET", kLog + "?offset=100&follow=true");
+  EXPECT_EQ(third.status, 429);
+  EXPECT_EQ(third.Header("Retry-After"), "1");
+  EXPECT_EQ(world.Ask("GET", kLog + "?offset=100").status, 200) << "a read waits for nothing";
+  world.scheduler.AdvanceBy(seconds(11));
+  EXPECT_TRUE(first->has_value() && second->has_value());
+  EXPECT_FALSE(follow()->has_value()) << "it waits, so it was let in";
+}
+
 TEST_F(ReadsTest, FollowingEndsWithTheLogOrTheTime) {
   gateway_->log = {"", 100, true};
   EXPECT_EQ(world_.Ask("GET", kLog + "?offset=100&follow=true").Header("X-Baton-Log-Ended"),

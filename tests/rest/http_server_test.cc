@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -36,6 +37,7 @@ class EchoHandler final : public RequestHandler {
       changed_.notify_all();
       return;
     }
+    if (request.target == "/large") return reply(TextResponse(200, std::string(30 << 20, 'x')));
     reply(TextResponse(200, request.method + " " + request.target + " [" + request.body + "]"));
   }
 
@@ -167,13 +169,65 @@ TEST_F(HttpServerTest, RefusesALargeHeader) {
   EXPECT_NE(answer.find("HTTP/1.1 431"), std::string::npos) << answer;
 }
 
-TEST_F(HttpServerTest, RefusesBodiesBeyondTheSumOfAll) {
+TEST_F(HttpServerTest, BodiesBeyondTheSumOfAllEndTheSlowest) {
   HttpServerLimits limits;
-  limits.max_total_body_bytes = 10;
+  limits.max_reading_bytes = 10'000;
   Start(limits);
-  const std::string answer = Exchange("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n");
+  constexpr char kLongPost[] = "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 20000\r\n\r\n";
+  RawClient slow = Connect();
+  slow.Send(kLongPost + std::string(9'000, 'x'));
+  // Nothing tells when the server has begun to read it: others come until it has to go.
+  std::atomic<bool> answered = false;
+  std::vector<RawClient> others;
+  std::thread pushes([&] {
+    while (!answered && others.size() < 200) {
+      others.push_back(Connect());
+      others.back().Send(kLongPost + std::string(9'000, 'x'));
+    }
+  });
+  const std::string answer = slow.ReadToEnd();
+  answered = true;
+  pushes.join();
   EXPECT_NE(answer.find("HTTP/1.1 503"), std::string::npos) << answer;
   EXPECT_NE(answer.find("Retry-After: 1"), std::string::npos) << answer;
+  // Whoever is quick is served, more than all may hold together or not.
+  RawClient quick = Connect();
+  quick.Send(kLongPost + std::string(20'000, 'y'));
+  quick.ReadUntil("POST /x [yyy");
+}
+
+TEST_F(HttpServerTest, AClaimedLengthCostsNothing) {
+  HttpServerLimits limits;
+  limits.max_reading_bytes = 1'000;
+  Start(limits);
+  std::vector<RawClient> claimants;
+  for (int i = 0; i < 20; ++i) {
+    claimants.push_back(Connect());
+    claimants.back().Send("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 8000000\r\n\r\nx");
+  }
+  RawClient other = Connect();
+  other.Send("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc");
+  other.ReadUntil("[abc]");
+  // They are waited for all the same.
+  claimants.front().Send("y");
+  Stop(milliseconds(1));
+  EXPECT_EQ(claimants.front().ReadToEnd(), "");
+}
+
+TEST_F(HttpServerTest, AReaderThatNeverReadsIsCutOffWhenOthersNeedTheMemory) {
+  HttpServerLimits limits;
+  limits.max_writing_bytes = 40 << 20;
+  Start(limits);
+  RawClient stuck = Connect();
+  stuck.Send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
+  stuck.ReadUntil("HTTP/1.1 200");
+  std::vector<RawClient> others;
+  for (int i = 0; i < 3; ++i) {
+    others.push_back(Connect());
+    others.back().Send("GET /large HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    EXPECT_GT(others.back().ReadToEnd().size(), size_t{30} << 20);
+  }
+  EXPECT_LT(stuck.ReadToEnd().size(), size_t{30} << 20);
 }
 
 TEST_F(HttpServerTest, AnswersWhatIsNotHttpWith400) {

@@ -143,6 +143,8 @@ class SimulatedNetwork::Connection final : public FrameConnection,
 
   void Close() override { Break(Aborted("closed here")); }
 
+  void LimitFrames(size_t bytes) override { frame_limit_ = bytes; }
+
   std::string peer_address() const override { return peer_address_; }
 
   const std::string& process() const { return process_; }
@@ -201,6 +203,7 @@ class SimulatedNetwork::Connection final : public FrameConnection,
 
   void OnFrame(std::string frame) {
     if (!open()) return;
+    if (frame.size() > frame_limit_) return Break(InvalidArgument("a frame over the limit"));
     if (!started_) {
       early_.push_back([self = this, frame = std::move(frame)] { self->OnFrame(frame); });
       return;
@@ -228,6 +231,7 @@ class SimulatedNetwork::Connection final : public FrameConnection,
   bool dead_ = false;
   bool told_ = false;  // the other side knows, or will, that it is over
   std::vector<Delivery> early_;
+  size_t frame_limit_ = kMaxFrameBytes;
   size_t unread_bytes_ = 0;
   TimePoint last_arrival_;
 };
