@@ -64,10 +64,11 @@ absl::StatusOr<KvEnginePtr> OpenStore(const Config& config) {
   return OpenRocksDbKvEngine(directory, families);
 }
 
-Replica::Dependencies Wire(ThreadPool& pool, const KvEnginePtr& engine) {
+Replica::Dependencies Wire(ThreadPool& pool, ThreadPool& aside, const KvEnginePtr& engine) {
   Replica::Dependencies deps;
   deps.ha_executor = pool.NewExecutor();
   deps.rest_executor = pool.NewExecutor();
+  deps.large_bodies = aside.NewExecutor();
   deps.new_executor = [&pool] { return pool.NewExecutor(); };
   deps.frames = NewAsioFrameTransport(pool);
   deps.http = NewBeastHttpTransport(pool, {});
@@ -152,7 +153,8 @@ int Serve(const Config& config) {
   ThreadPool pool(static_cast<size_t>(config.Get(options::kIoThreads)));
   auto engine = OpenStore(config);
   if (!engine.ok()) return Fail(engine.status());
-  Replica::Dependencies deps = Wire(pool, *engine);
+  ThreadPool aside(1);  // for what would keep the others waiting
+  Replica::Dependencies deps = Wire(pool, aside, *engine);
   const ExecutorPtr executor = deps.ha_executor;
   std::unique_ptr<EmbeddedMode> embedded;
   if (is_embedded) {
@@ -165,7 +167,7 @@ int Serve(const Config& config) {
         NewZooKeeperClient({config.Get(options::kZooKeeperQuorum),
                             config.Get(options::kZooKeeperSessionTimeout), executor});
   }
-  if (*secrets) KeepFresh(*secrets, pool.NewExecutor());
+  if (*secrets) KeepFresh(*secrets, aside.NewExecutor());
   ReplicaSettings settings =
       is_embedded ? EmbeddedReplicaSettingsFrom(config) : ReplicaSettingsFrom(config);
   settings.secrets = *secrets;

@@ -40,6 +40,7 @@ Replica::Replica(Dependencies dependencies, ReplicaSettings settings)
 void Replica::BuildRest() {
   RestEndpoint::Dependencies deps;
   deps.executor = deps_.rest_executor;
+  deps.large_bodies = deps_.large_bodies;
   deps.random = deps_.random;
   deps.transport = deps_.http;
   deps.metrics = deps_.metrics;

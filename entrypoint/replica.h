@@ -51,6 +51,7 @@ class Replica final : public LeaderContender, public std::enable_shared_from_thi
   struct Dependencies {
     ExecutorPtr ha_executor;  // election, RPC links
     ExecutorPtr rest_executor;
+    ExecutorPtr large_bodies;  // on a thread of its own; may be null (RestEndpoint)
     std::function<ExecutorPtr()> new_executor;  // one for each leader process
     CoordinationClientPtr coordination;         // on ha_executor
     FrameTransportPtr frames;

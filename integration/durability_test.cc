@@ -43,7 +43,7 @@ TEST_F(DurabilityTest, AHundredAcknowledgedJobsSurviveTheLeaderAndItsDisk) {
   ExpectRanOnce(job);
 }
 
-TEST_F(DurabilityTest, OneIdPostedAHundredTimesAcrossAFailoverIsOneRun) {
+TEST_F(DurabilityTest, F33OneJobIdIsRetriedThroughDifferentReplicasAtOnce) {
   const Leadership before = Leader();
   const std::string job = NewJobId();
   const std::string body = QuickJob();

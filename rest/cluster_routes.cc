@@ -58,7 +58,11 @@ LeaderCall TransferCall(const ExecutorPtr& executor, const Transfer& transfer) {
   // If it was done and the answer lost, a repetition would depose the next leader too.
   call.repeat = LeaderCall::Repeat::kUnsafe;
   call.ask = [executor, transfer](const DispatcherGatewayPtr&, Done done) {
-    transfer(AnsweringStatus(executor, std::move(done), JsonResponse(202, "{}")));
+    auto answer = AnsweringStatus(executor, std::move(done), JsonResponse(202, "{}"));
+    transfer([answer = std::move(answer)](absl::Status status) mutable {
+      // Deposed on the way: the baton has moved, and its new holder is not to hand it over too.
+      answer(status.code() == absl::StatusCode::kAborted ? absl::OkStatus() : std::move(status));
+    });
   };
   return call;
 }

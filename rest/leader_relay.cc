@@ -119,7 +119,9 @@ void LeaderRelay::Hold(uint64_t id, absl::Status why) {
     return Finish(id, ErrorResponse(pending.problem));
   }
   if (pending.call.origin == LeaderCall::Origin::kReplica) {
-    return Finish(id, NotLeader(deps_.self));
+    HttpResponse response = NotLeader(deps_.self);
+    if (OutcomeUnknown(pending.problem)) response.SetHeader(kOutcomeUnknownHeader, "true");
+    return Finish(id, std::move(response));
   }
   const Duration left = pending.hold_until - deps_.executor->Now();
   if (left <= Duration::zero()) return Finish(id, GaveUp(pending));
@@ -175,6 +177,9 @@ void LeaderRelay::OnForwardedAnswer(uint64_t id, uint64_t attempt,
   if (!answer.ok()) {
     log::Info("forwarding failed target={} cause={}", pending->target, Describe(answer.status()));
     return Hold(id, answer.status());
+  }
+  if (!answer->Header(kOutcomeUnknownHeader).empty()) {
+    return Hold(id, Unknown("{} lost the leadership before it had answered", pending->target));
   }
   if (!answer->Header(kNotLeaderHeader).empty()) {
     return Hold(id, Unavailable("{}", kNoLeaderSentence));

@@ -32,6 +32,8 @@ namespace baton {
 inline constexpr char kForwardedHeader[] = "X-Baton-Forwarded";
 // On the 503 to such a request: its receiver does not lead and did nothing.
 inline constexpr char kNotLeaderHeader[] = "X-Baton-Not-Leader";
+// On it too: what it was asked may have had its effect.
+inline constexpr char kOutcomeUnknownHeader[] = "X-Baton-Outcome-Unknown";
 inline constexpr char kEpochHeader[] = "X-Baton-Epoch";
 
 struct LeaderRelayLimits {

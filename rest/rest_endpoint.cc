@@ -11,6 +11,8 @@ namespace baton {
 namespace {
 
 constexpr char kReplicaHeader[] = "X-Baton-Replica";
+constexpr size_t kLargeBody = 64 << 10;
+constexpr size_t kMaxLargeBytes = 64 << 20;
 
 // Of this hop, not of the message; and what only a client may say.
 constexpr std::array kNotForwarded = {
@@ -28,6 +30,19 @@ HttpRequest ForForwarding(HttpRequest request) {
   });
   if (request.method == "HEAD") request.method = "GET";
   return request;
+}
+
+// A web page of somebody else, in the browser of somebody who can reach this replica, may not
+// cancel jobs there: what changes something is refused where the page came from another host.
+bool IsForeign(const HttpRequest& request) {
+  const std::string origin = request.Header("Origin");
+  if (origin.empty()) return false;
+  const std::string path = request.target.substr(0, request.target.find('?'));
+  const bool reads =
+      (request.method == "GET" || request.method == "HEAD") && !path.ends_with("/yarn-cancel");
+  const size_t scheme = origin.find("://");
+  const std::string host = scheme == std::string::npos ? origin : origin.substr(scheme + 3);
+  return !reads && host != request.Header("Host");
 }
 
 uint64_t EpochOf(const LeadershipView& view) {
@@ -71,6 +86,31 @@ void RestEndpoint::Handle(HttpRequest request, HttpReply reply) {
     if (auto self = weak.lock()) self->Decorate(response);
     reply(std::move(response));
   };
+  if (IsForeign(request)) {
+    return decorated(ErrorResponse(403, "A page of another origin may read here, not change."));
+  }
+  if (deps_.large_bodies && request.body.size() > kLargeBody) {
+    return RouteLater(std::move(request), std::move(decorated));
+  }
+  Route(std::move(request), std::move(decorated));
+}
+
+void RestEndpoint::RouteLater(HttpRequest request, HttpReply reply) {
+  const size_t bytes = request.body.size();
+  if (large_bytes_.fetch_add(bytes) + bytes > kMaxLargeBytes) {
+    large_bytes_ -= bytes;
+    return reply(ErrorResponse(429, "Too many large requests wait to be read. Try again."));
+  }
+  deps_.large_bodies->Post([weak = weak_from_this(), bytes, request = std::move(request),
+                            reply = std::move(reply)]() mutable {
+    auto self = weak.lock();
+    if (!self) return;
+    self->large_bytes_ -= bytes;
+    self->Route(std::move(request), std::move(reply));
+  });
+}
+
+void RestEndpoint::Route(HttpRequest request, HttpReply decorated) {
   auto found = router_.Find(std::move(request));
   if (auto* refusal = std::get_if<HttpResponse>(&found)) return decorated(std::move(*refusal));
   auto& [route, routed] = std::get<Router::Match>(found);

@@ -50,6 +50,10 @@ class RestEndpoint final : public RequestHandler,
     // Hands the baton over; called only while this replica leads.
     std::function<void(absl::AnyInvocable<void(absl::Status)>)> transfer;
     std::function<std::string()> metrics;  // Prometheus text of the process; may be null
+    // Reads and checks large bodies, on a thread of its own: reading some megabytes of JSON takes a
+    // tenth of a second and more, and behind a few of them elections and leases would wait. Null:
+    // the caller's thread.
+    ExecutorPtr large_bodies;
   };
 
   static std::shared_ptr<RestEndpoint> New(Dependencies dependencies, RestEndpointOptions options);
@@ -66,6 +70,9 @@ class RestEndpoint final : public RequestHandler,
 
  private:
   RestEndpoint(Dependencies dependencies, RestEndpointOptions options);
+
+  void Route(HttpRequest request, HttpReply reply);
+  void RouteLater(HttpRequest request, HttpReply reply);
 
   void AddStatusRoutes();  // status_routes.cc
   void AddRoutesOfLeader();
@@ -84,6 +91,7 @@ class RestEndpoint final : public RequestHandler,
   Router router_;  // constant after New
   std::atomic<bool> accepting_{true};
   std::atomic<uint64_t> requests_{0};
+  std::atomic<size_t> large_bytes_{0};  // of bodies that wait for large_bodies
 };
 
 }  // namespace baton

@@ -1,4 +1,5 @@
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <utility>
 
@@ -16,7 +17,9 @@ using Done = LeaderCall::Done;
 using CallOrAnswer = std::variant<LeaderCall, HttpResponse>;
 
 constexpr uint64_t kDefaultLimit = 1 << 20;
-constexpr uint64_t kMaxLimit = 4 << 20;  // travels in one frame from the TaskManager
+constexpr uint64_t kMaxLimit = 1 << 20;  // travels in one frame from the TaskManager
+// The link to a TaskManager carries its heartbeats too, and drops a peer for whom too much waits.
+constexpr size_t kMaxReads = 16;
 constexpr Duration kFollowFor = std::chrono::seconds(10);
 constexpr Duration kFollowEvery = std::chrono::milliseconds(200);
 
@@ -51,12 +54,65 @@ class Followers {
   std::atomic<size_t> count_ = 0;
 };
 
+// Asks for a bounded number of pieces of logs at once; the others wait (each holds one of the
+// relay's bounded places). Lives on `executor`.
+class LogReads : public std::enable_shared_from_this<LogReads> {
+ public:
+  using Callback = DispatcherGateway::Callback<TaskLogChunk>;
+
+  explicit LogReads(ExecutorPtr executor) : executor_(std::move(executor)) {}
+
+  // From anywhere; the callback comes on the executor.
+  void Read(DispatcherGatewayPtr gateway, TaskLogRequest request, Callback callback) {
+    executor_->Post([self = shared_from_this(), gateway = std::move(gateway),
+                     request = std::move(request), callback = std::move(callback)]() mutable {
+      self->waiting_.push_back({std::move(gateway), std::move(request), std::move(callback)});
+      self->StartNext();
+    });
+  }
+
+ private:
+  struct Waiting {
+    DispatcherGatewayPtr gateway;
+    TaskLogRequest request;
+    Callback callback;
+  };
+
+  void StartNext() {
+    while (running_ < kMaxReads && !waiting_.empty()) {
+      Waiting next = std::move(waiting_.front());
+      waiting_.pop_front();
+      ++running_;
+      // Given back with the callback, called or not: a leader that stops may drop it.
+      std::shared_ptr<void> place(nullptr, [executor = executor_, weak = weak_from_this()](void*) {
+        executor->Post(IfAlive(weak, [](LogReads& self) {
+          --self.running_;
+          self.StartNext();
+        }));
+      });
+      next.gateway->ReadTaskLog(
+          std::move(next.request),
+          BindTo(executor_, [place = std::move(place), callback = std::move(next.callback)](
+                                absl::StatusOr<TaskLogChunk> chunk) mutable {
+            place.reset();
+            callback(std::move(chunk));
+          }));
+    }
+  }
+
+  const ExecutorPtr executor_;
+  size_t running_ = 0;
+  std::deque<Waiting> waiting_;
+};
+
 // Reads until there is something beyond the offset, the log has ended or the time is over. Kept
 // alive by the callback or timer that it waits for; lives on the executor.
 class LogFollower : public std::enable_shared_from_this<LogFollower> {
  public:
-  LogFollower(ExecutorPtr executor, DispatcherGatewayPtr gateway, TaskLogRequest request, Done done)
+  LogFollower(ExecutorPtr executor, std::shared_ptr<LogReads> reads, DispatcherGatewayPtr gateway,
+              TaskLogRequest request, Done done)
       : executor_(std::move(executor)),
+        reads_(std::move(reads)),
         gateway_(std::move(gateway)),
         request_(std::move(request)),
         done_(std::move(done)),
@@ -64,11 +120,10 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
 
   // The first time from anywhere.
   void Read() {
-    gateway_->ReadTaskLog(
-        request_,
-        BindTo(executor_, [self = shared_from_this()](absl::StatusOr<TaskLogChunk> chunk) {
-          self->OnChunk(std::move(chunk));
-        }));
+    reads_->Read(gateway_, request_,
+                 [self = shared_from_this()](absl::StatusOr<TaskLogChunk> chunk) {
+                   self->OnChunk(std::move(chunk));
+                 });
   }
 
  private:
@@ -81,6 +136,7 @@ class LogFollower : public std::enable_shared_from_this<LogFollower> {
   }
 
   const ExecutorPtr executor_;
+  const std::shared_ptr<LogReads> reads_;
   const DispatcherGatewayPtr gateway_;
   const TaskLogRequest request_;
   Done done_;
@@ -109,28 +165,37 @@ absl::StatusOr<TaskLogRequest> ReadRequest(const RoutedRequest& request, std::st
   return log;
 }
 
-CallOrAnswer TaskLog(const ExecutorPtr& executor, const std::shared_ptr<Followers>& followers,
-                     const RoutedRequest& request, const std::string& stream) {
+// What the log routes of one replica share.
+struct LogContext {
+  ExecutorPtr executor;
+  std::shared_ptr<LogReads> reads;
+  std::shared_ptr<Followers> followers;
+};
+
+CallOrAnswer TaskLog(const LogContext& context, const RoutedRequest& request,
+                     const std::string& stream) {
   absl::StatusOr<TaskLogRequest> log = ReadRequest(request, stream);
   if (!log.ok()) return ErrorResponse(log.status());
   absl::StatusOr<bool> follow = FlagQuery(request, "follow");
   if (!follow.ok()) return ErrorResponse(follow.status());
   LeaderCall call;
   if (!*follow || log->limit == 0) {
-    call.ask = [executor, log = *log](const DispatcherGatewayPtr& gateway, Done done) {
-      gateway->ReadTaskLog(log, Answering<TaskLogChunk>(executor, std::move(done), LogResponse));
+    call.ask = [context, log = *log](const DispatcherGatewayPtr& gateway, Done done) {
+      context.reads->Read(gateway, log,
+                          Answering<TaskLogChunk>(context.executor, std::move(done), LogResponse));
     };
     return call;
   }
-  Followers::Ticket ticket = Followers::Take(followers);
+  Followers::Ticket ticket = Followers::Take(context.followers);
   if (!ticket) {
     return ErrorResponse(429, fmt::format("Too many requests follow a log (the limit is {}). Try "
                                           "again, or ask without follow.",
-                                          followers->limit()));
+                                          context.followers->limit()));
   }
-  call.ask = [executor, log = *log, ticket = std::move(ticket)](const DispatcherGatewayPtr& gateway,
-                                                                Done done) {
-    std::make_shared<LogFollower>(executor, gateway, log, std::move(done))->Read();
+  call.ask = [context, log = *log, ticket = std::move(ticket)](const DispatcherGatewayPtr& gateway,
+                                                               Done done) {
+    std::make_shared<LogFollower>(context.executor, context.reads, gateway, log, std::move(done))
+        ->Read();
   };
   return call;
 }
@@ -138,13 +203,14 @@ CallOrAnswer TaskLog(const ExecutorPtr& executor, const std::shared_ptr<Follower
 }  // namespace
 
 void AddTaskLogRoutes(const LeaderRoutesContext& context, Router& router) {
-  const auto followers = std::make_shared<Followers>(context.max_log_followers);
+  const LogContext logs{context.executor, std::make_shared<LogReads>(context.executor),
+                        std::make_shared<Followers>(context.max_log_followers)};
   for (const std::string stream : {"stdout", "stderr"}) {
-    router.Add(
-        "GET", "/jobs/:jobid/vertices/:vertexid/subtasks/:subtaskindex/attempts/:attempt/" + stream,
-        LeaderRoute([executor = context.executor, followers, stream](const RoutedRequest& request) {
-          return TaskLog(executor, followers, request, stream);
-        }));
+    router.Add("GET",
+               "/jobs/:jobid/vertices/:vertexid/subtasks/:subtaskindex/attempts/:attempt/" + stream,
+               LeaderRoute([logs, stream](const RoutedRequest& request) {
+                 return TaskLog(logs, request, stream);
+               }));
   }
 }
 

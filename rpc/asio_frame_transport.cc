@@ -1,6 +1,8 @@
 #include "rpc/asio_frame_transport.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <charconv>
@@ -73,10 +75,24 @@ std::string PeerOf(const tcp::socket& socket) {
 // User code that a TaskManager starts must not inherit its sockets.
 void CloseOnExec(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
+// A peer whose host is lost says nothing, not even that it is gone. Without this a link on which
+// nobody asks anything (a worker's to a standby) would stay half-open for ever. It proves nobody
+// dead: the link breaks, no more.
+void NoticeSilence(int fd) {
+  const int on = 1, idle_s = 10, interval_s = 5, probes = 3;
+  const unsigned int unacknowledged_ms = 25'000;
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
+}
+
 // The socket leaves the strand it was made on; null when it broke already.
 FrameConnectionPtr TakeOver(ThreadPool& pool, tcp::socket socket, ExecutorPtr executor) {
   error_code error;
   CloseOnExec(socket.native_handle());
+  NoticeSilence(socket.native_handle());
   socket.set_option(tcp::no_delay(true), error);
   std::string peer = PeerOf(socket);
   const int fd = socket.release(error);

@@ -56,8 +56,9 @@ std::string Lease(const ClusterState& state) {
 }
 
 // What every daemon gets. On hosts of their own they listen on other addresses than loopback, which
-// nobody outside this machine reaches.
+// nobody outside this machine reaches: REST needs the permission, links have their secret.
 void Complete(const ClusterState& state, Settings* settings) {
+  (*settings)["security.cluster-secret-file"] = state.SecretFile();
   if (state.options.hosts) (*settings)["security.allow-unauthenticated"] = "true";
   for (const auto& [key, value] : state.options.config) (*settings)[key] = value;
 }
@@ -76,7 +77,6 @@ std::string ReplicaConfig(const ClusterState& state, const ClusterNode& node) {
        fmt::format("{} ms", state.options.session_timeout.count())},
       {"high-availability.cluster-id", "local"},
       {"taskmanager.lease", Lease(state)},
-      {"security.cluster-secret-file", state.SecretFile()},
       {"store.directory", Home(state, node) + "/store"},
       {"store.min-copies", std::to_string(std::min<int64_t>(2, replicas))},
       {"ready-file", Home(state, node) + "/ready.json"},
@@ -100,7 +100,6 @@ std::string TaskManagerConfig(const ClusterState& state, const ClusterNode& node
       {"taskmanager.shared-directory", state.SharedDirectory()},
       {"taskmanager.liveness.address", node.Address()},
       {"high-availability.cluster-id", "local"},
-      {"security.cluster-secret-file", state.SecretFile()},
       {"taskmanager.lease", Lease(state)},
       {"ready-file", Home(state, node) + "/ready.json"},
   };

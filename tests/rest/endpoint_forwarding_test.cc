@@ -138,6 +138,33 @@ TEST(ForwardingTest, AStandbyThatWasTakenForTheLeaderSendsTheRequestBack) {
   EXPECT_TRUE(answer->has_value());
 }
 
+TEST(ForwardingTest, AStandbyHearsThatTheOutcomeIsUnknown) {
+  EndpointWorld leader;
+  leader.SelfLeads(5)->error = Unknown("the answer of the store was lost");
+  HttpRequest request = Get("/overview");
+  request.SetHeader(kForwardedHeader, "c");
+  auto refusal = leader.Send(std::move(request));
+  ASSERT_TRUE(refusal->has_value());
+
+  EndpointWorld world;
+  world.OtherLeads("b", 5);
+  auto answer = world.Send("GET", "/overview");
+  world.transport->Take().Answer(**refusal);
+  world.scheduler.RunUntilIdle();
+  EXPECT_FALSE(answer->has_value()) << "the next leader is asked";
+  world.NobodyLeads();
+  world.scheduler.AdvanceBy(seconds(21));
+  ASSERT_TRUE(answer->has_value());
+  EXPECT_NE((*answer)->body.find("outcome is unknown"), std::string::npos) << (*answer)->body;
+}
+
+TEST(ForwardingTest, ATransferThatADepositionOvertookIsDone) {
+  EndpointWorld world;
+  world.SelfLeads(5);
+  world.transfer_result = Aborted("deposed");
+  EXPECT_EQ(world.Ask("POST", "/v1/leader/transfer").status, 202);
+}
+
 TEST(ForwardingTest, AForwardedRequestGoesNoFurther) {
   EndpointWorld world;
   world.OtherLeads("b", 5);

@@ -120,6 +120,41 @@ TEST_F(ReadsTest, FollowingWaitsForMore) {
   EXPECT_EQ((*answer)->body, "more");
 }
 
+TEST_F(ReadsTest, FewReadsOfLogsAreUnderWayAtOnce) {
+  gateway_->keeps_logs = true;
+  std::vector<EndpointWorld::Answer> answers;
+  for (int i = 0; i < 40; ++i) answers.push_back(world_.Send("GET", kLog));
+  EXPECT_EQ(gateway_->unread.size(), 16u);
+  // One that is answered and one that is dropped: both make room.
+  gateway_->unread[0](TaskLogChunk{"a", 1, true});
+  gateway_->unread[1] = nullptr;
+  world_.scheduler.RunUntilIdle();
+  EXPECT_EQ(gateway_->unread.size(), 18u);
+  EXPECT_TRUE(answers[0]->has_value());
+  for (size_t i = 2; i < gateway_->unread.size(); ++i) {
+    gateway_->unread[i](TaskLogChunk{"a", 1, true});
+    world_.scheduler.RunUntilIdle();
+  }
+  EXPECT_EQ(gateway_->unread.size(), 40u);
+}
+
+TEST_F(ReadsTest, APageOfAnotherOriginMayReadAndNotChange) {
+  const auto ask = [&](std::string method, std::string target, std::string origin) {
+    HttpRequest request{std::move(method), std::move(target), {{"Host", "baton:8080"}}, ""};
+    request.SetHeader("Origin", std::move(origin));
+    auto answer = world_.Send(std::move(request));
+    return answer->has_value() ? (*answer)->status : 0;
+  };
+  EXPECT_EQ(ask("GET", kJob, "http://elsewhere"), 200);
+  EXPECT_EQ(ask("PATCH", kJob, "http://elsewhere"), 403);
+  EXPECT_EQ(ask("GET", kJob + "/yarn-cancel?x=1", "http://elsewhere"), 403);
+  EXPECT_EQ(ask("POST", "/v1/leader/transfer", "null"), 403);
+  EXPECT_TRUE(gateway_->cancelled.empty());
+  EXPECT_EQ(world_.transfers, 0);
+  EXPECT_EQ(ask("GET", kJob + "/yarn-cancel", "http://baton:8080"), 202);
+  EXPECT_EQ(ask("PATCH", kJob, "https://baton:8080"), 202);
+}
+
 TEST_F(ReadsTest, TooManyFollowersAreToldSoAndTheirPlacesComeBack) {
   RestEndpointOptions options;
   options.max_log_followers = 2;

@@ -165,5 +165,27 @@ TEST_F(SubmissionTest, EveryProblemIsNamed) {
   EXPECT_NE(response.body.find("parallelism"), std::string::npos) << response.body;
 }
 
+TEST(SubmissionTest, LargeBodiesAreReadAsideAndTheirNumberIsBounded) {
+  EndpointWorld world;
+  auto gateway = world.SelfLeads(1);
+  world.large_bodies->Pause();
+  const std::string large(8 << 20, ' ');
+  std::vector<EndpointWorld::Answer> held;
+  for (int i = 0; i < 8; ++i) held.push_back(world.Send("POST", "/v1/jobs", large));
+  EXPECT_FALSE(held.back()->has_value());
+  auto refused = world.Send("POST", "/v1/jobs", large);
+  ASSERT_TRUE(refused->has_value());
+  EXPECT_EQ((*refused)->status, 429);
+  // What is small goes its own way.
+  EXPECT_EQ(world.Ask("POST", "/v1/jobs", kJobJson).status, 202);
+  world.large_bodies->Resume();
+  world.scheduler.RunUntilIdle();
+  for (auto& answer : held) {
+    ASSERT_TRUE(answer->has_value());
+    EXPECT_EQ((*answer)->status, 400);
+  }
+  EXPECT_EQ(world.Ask("POST", "/v1/jobs", large).status, 400);
+}
+
 }  // namespace
 }  // namespace baton

@@ -60,6 +60,7 @@ void FakeGateway::ListTaskManagers(Callback<std::vector<TaskManagerInfo>> callba
 void FakeGateway::ReadTaskLog(TaskLogRequest request, Callback<TaskLogChunk> callback) {
   log_reads.push_back(std::move(request));
   if (!error.ok()) return callback(error);
+  if (keeps_logs) return unread.push_back(std::move(callback));
   callback(log);
 }
 
@@ -96,6 +97,7 @@ EndpointWorld::EndpointWorld(RestEndpointOptions options) {
     ++transfers;
     callback(transfer_result);
   };
+  dependencies.large_bodies = large_bodies;
   view.connected = true;
   endpoint = RestEndpoint::New(std::move(dependencies), std::move(options));
 }

@@ -43,6 +43,8 @@ class FakeGateway final : public DispatcherGateway {
   std::vector<TaskManagerInfo> task_managers;
   std::vector<TaskLogRequest> log_reads;
   TaskLogChunk log;
+  bool keeps_logs = false;  // in `unread`
+  std::vector<Callback<TaskLogChunk>> unread;
 
  private:
   const Epoch epoch_;
@@ -88,6 +90,7 @@ class EndpointWorld {
 
   ManualScheduler scheduler{1};
   std::shared_ptr<ManualExecutor> executor = scheduler.NewExecutor("rest");
+  std::shared_ptr<ManualExecutor> large_bodies = scheduler.NewExecutor("large");
   std::shared_ptr<FakeHttpTransport> transport = std::make_shared<FakeHttpTransport>();
   LeadershipView view;
   std::shared_ptr<FakeGateway> gateway;  // null: not leading

@@ -1,0 +1,130 @@
+// Behind the balancer, with the shipped configuration: whatever it cannot reach or does not know
+// yet, its clients get answers.
+
+#include <sys/socket.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <future>
+#include <thread>
+
+#include "fmt/core.h"
+#include "integration/cluster_test.h"
+
+namespace baton::integration {
+namespace {
+
+// Several clients at once, so that every replica gets some of them.
+constexpr size_t kClients = 9;
+
+class BalancerHostsTest : public HostsTest {
+ protected:
+  // Submits through the balancer, all at once; each must be answered with success.
+  std::vector<std::string> SubmitAtOnce() {
+    std::vector<std::string> jobs;
+    std::vector<std::future<absl::StatusOr<HttpReply>>> replies;
+    for (size_t i = 0; i < kClients; ++i) {
+      jobs.push_back(NewJobId());
+      replies.push_back(std::async(
+          std::launch::async, [job = jobs.back()] { return Put(Balancer(), job, QuickJob()); }));
+    }
+    for (auto& future : replies) {
+      const auto reply = future.get();
+      EXPECT_TRUE(reply.ok()) << reply.status();
+      if (!reply.ok()) continue;
+      EXPECT_EQ(reply->status / 100, 2) << reply->head << reply->body;
+    }
+    return jobs;
+  }
+};
+
+TEST_F(BalancerHostsTest, F20TheLeaderIsCutOffFromTheBalancerOnly) {
+  const Leadership before = Leader();
+  // Idle connections from the balancer to every replica: some requests will go into the void.
+  for (const std::string& job : SubmitAtOnce()) ExpectRanOnce(job);
+  Cut("haproxy", before.replica);
+  for (int round = 0; round < 2; ++round) {
+    for (const std::string& job : SubmitAtOnce()) ExpectRanOnce(job);
+  }
+  // To the others it is as well as before: nobody takes its baton.
+  EXPECT_EQ(Leader(), before);
+  Heal("haproxy", before.replica);
+  EXPECT_TRUE(Eventually(Calm));
+}
+
+TEST_F(BalancerHostsTest, F24TheBalancerHoldsALeaderThatIsLostForAHealthInterval) {
+  const Leadership before = Leader();
+  SubmitAtOnce();
+  CutOff(before.replica);
+  // At once: the balancer has not looked yet, and nobody leads.
+  const std::vector<std::string> jobs = SubmitAtOnce();
+  EXPECT_GT(Leader().epoch, before.epoch);
+  for (const std::string& job : jobs) ExpectRanOnce(job);
+  HealAll();
+  EXPECT_TRUE(Eventually(Calm));
+}
+
+class BalancerTest : public ClusterTest {};
+
+TEST_F(BalancerTest, F24TheBalancerHoldsADeadLeaderForAHealthInterval) {
+  const Leadership before = Leader();
+  Kill(before.replica);
+  std::vector<std::string> jobs;
+  for (int i = 0; i < 6; ++i) {
+    jobs.push_back(NewJobId());
+    const auto reply = Put(Balancer(), jobs.back(), QuickJob());
+    ASSERT_TRUE(reply.ok()) << reply.status();
+    EXPECT_EQ(reply->status / 100, 2) << reply->head << reply->body;
+  }
+  for (const std::string& job : jobs) ExpectRanOnce(job);
+}
+
+// Too large to be kept and sent again by the balancer: the client repeats it under its id.
+TEST_F(BalancerTest, ALargeUploadIsRepeatedThroughAFailover) {
+  const Leadership before = Leader();
+  const std::string job = NewJobId();
+  const std::string body = QuickJob(1, 6 << 20);
+  auto first = std::async(std::launch::async, [&] { return Put(Balancer(), job, body); });
+  Kill(before.replica);
+  int status = first.get().value_or(HttpReply{}).status;
+  EXPECT_TRUE(Eventually([&] {
+    if (status / 100 == 2) return true;
+    const auto again = Put(Balancer(), job, body);
+    status = again.ok() ? again->status : 0;
+    return status / 100 == 2;
+  })) << status;
+  EXPECT_TRUE(Eventually([&] { return !JobState(job).empty(); }));
+  EXPECT_EQ(Put(Balancer(), job, body)->status, 200) << "one job, however often it was sent";
+}
+
+TEST_F(BalancerTest, AFollowedLogIsWholeThroughAFailover) {
+  constexpr int kLines = 60;
+  const std::string job = NewJobId();
+  const auto reply =
+      Put(Balancer(), job,
+          fmt::format(
+              R"({{"name":"talks","vertices":[{{"id":"task","command":["sh","-c",)"
+              R"("i=0; while [ $i -lt {} ]; do echo line $i; i=$((i+1)); sleep 0.1; done"]}}]}})",
+              kLines));
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  ASSERT_EQ(reply->status, 202) << reply->body;
+  ASSERT_TRUE(Eventually([&] { return JobState(job) == "RUNNING"; }));
+
+  const std::string baton = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "baton";
+  FILE* output = popen(
+      fmt::format("{} --server http://{} logs {} --follow 2>&1", baton, Balancer(), job).c_str(),
+      "r");
+  ASSERT_NE(output, nullptr);
+  std::string expected, all;
+  for (int i = 0; i < kLines; ++i) expected += fmt::format("line {}\n", i);
+  char line[256];
+  for (int i = 0; std::fgets(line, sizeof line, output) != nullptr; ++i) {
+    all += line;
+    if (i == 10) Kill(Leader().replica);
+  }
+  EXPECT_EQ(pclose(output), 0);
+  EXPECT_EQ(all, expected);
+}
+
+}  // namespace
+}  // namespace baton::integration
