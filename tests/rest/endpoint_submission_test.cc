@@ -165,7 +165,7 @@ TEST_F(SubmissionTest, EveryProblemIsNamed) {
   EXPECT_NE(response.body.find("parallelism"), std::string::npos) << response.body;
 }
 
-TEST(SubmissionTest, LargeBodiesAreReadAsideAndTheirNumberIsBounded) {
+TEST(LargeBodiesTest, AreReadAsideAndTheirNumberIsBounded) {
   EndpointWorld world;
   auto gateway = world.SelfLeads(1);
   world.large_bodies->Pause();
