@@ -114,7 +114,8 @@ void LeaderRelay::Hold(uint64_t id, absl::Status why) {
   deps_.executor->Cancel(pending.timer);
   pending.timer = kNoTimer;
   pending.target.clear();
-  pending.problem = std::move(why);
+  // What may have had its effect is not undone by a later attempt that certainly had none.
+  if (OutcomeUnknown(why) || !OutcomeUnknown(pending.problem)) pending.problem = std::move(why);
   if (OutcomeUnknown(pending.problem) && pending.call.repeat == LeaderCall::Repeat::kUnsafe) {
     return Finish(id, ErrorResponse(pending.problem));
   }
