@@ -197,7 +197,7 @@ void Config::CheckTogether(std::vector<std::string>* problems) const {
 // Whoever reaches a port of REST or, without a secret, of RPC may run commands on the workers; and
 // a worker obeys whoever answers at its dispatchers' addresses.
 void Config::CheckAuthenticated(std::vector<std::string>* problems) const {
-  using namespace options;  // NOLINT: this function is about them
+  using namespace options;  // NOLINT(google-build-using-namespace): it is about them
   if (Get(kAllowUnauthenticated)) return;
   if (!IsLoopback(Get(kRestAddress))) {
     problems->push_back(fmt::format("{}: {} is not loopback, which needs {}: true",

@@ -18,7 +18,7 @@ inline constexpr uint32_t kProtocolVersion = 1;
 inline constexpr uint32_t kMinProtocolVersion = 1;
 
 struct LinkIdentity {
-  // Of a process without a secret, implicitly.
+  // NOLINTNEXTLINE(google-explicit-constructor): a Hello is an identity, of one without a secret
   LinkIdentity(pb::Hello self) : hello(std::move(self)) {}
   // `random` makes the nonces.
   LinkIdentity(pb::Hello self, ClusterSecretsPtr known, RandomPtr source)

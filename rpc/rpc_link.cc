@@ -39,7 +39,6 @@ RpcLink::RpcLink(FrameConnectionPtr connection, const LinkIdentity& self, LinkSi
                  ExecutorPtr executor)
     : connection_(std::move(connection)),
       executor_(std::move(executor)),
-      side_(side),
       handshake_(std::make_unique<Handshake>(self, side, connection_->peer_address())) {
   // Whoever has proved nothing yet must not fill the memory. Only where a proof is asked for: then
   // the connector sends nothing more before it has ours, so the limit is lifted in time.

@@ -111,7 +111,6 @@ class RpcLink : public std::enable_shared_from_this<RpcLink> {
 
   const FrameConnectionPtr connection_;
   const ExecutorPtr executor_;
-  const LinkSide side_;
   // Constant once it is open:
   pb::Hello peer_;
   uint32_t version_ = kProtocolVersion;
