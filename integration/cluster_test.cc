@@ -58,6 +58,7 @@ class SharedCluster {
     options.directory = directory_;
     options.slots = 16;
     options.hosts = placement_ == Placement::kHosts;
+    options.zookeepers = options.hosts ? 3 : 1;
     options.lifetime = Lifetime::kWithThisProcess;
     auto cluster = LocalCluster::Up(options);
     if (!cluster.ok()) return cluster.status();
@@ -268,6 +269,29 @@ std::string ClusterTest::StartHeldJob(uint32_t tasks) {
   }
   EXPECT_TRUE(Eventually([&] { return traces().Starts(job).size() == tasks; }));
   return job;
+}
+
+void ClusterTest::ExpectUndisturbed(const std::string& job, size_t tasks) {
+  EXPECT_EQ(traces().Starts(job).size(), tasks);
+  traces().Release(job);
+  ExpectRanOnce(job, tasks);
+  for (const TraceLine& start : traces().Starts(job)) {
+    EXPECT_EQ(start.attempt, 0u);
+    bool same_process_ended = false;
+    for (const TraceLine& end : traces().Ends(job)) same_process_ended |= end.pid == start.pid;
+    EXPECT_TRUE(same_process_ended) << "subtask " << start.subtask;
+  }
+}
+
+void ClusterTest::ExpectAccepted(std::chrono::seconds patience) {
+  const std::string job = NewJobId();
+  EXPECT_TRUE(Eventually(
+      [&] {
+        const auto reply = Put(Balancer(), job, QuickJob());
+        return reply.ok() && reply->status / 100 == 2;
+      },
+      patience));
+  ExpectRanOnce(job);
 }
 
 void HostsTest::Cut(const std::string& a, const std::string& b, CutDirection direction) {

@@ -1,6 +1,7 @@
 // The fixtures of every test with real processes: ZooKeeper, three replicas, two TaskManagers and
 // HAProxy, started once for the whole program: one such cluster on loopback and, when the first
-// HostsTest comes, one with each process on a host of its own, so that the network can be cut.
+// HostsTest comes, one with each process on a host of its own, so that the network can be cut, and
+// with three ZooKeeper servers.
 // Before each test whatever the last one killed, stopped or cut is running again and the cluster is
 // calm. A program with a failed test keeps the
 // cluster's directory and says where it is; the processes end in any case.
@@ -80,6 +81,12 @@ class ClusterTest : public testing::Test {
   void ExpectRanOnce(const std::string& job, size_t tasks = 1);
   // Submits through the balancer and waits until every task has started.
   std::string StartHeldJob(uint32_t tasks);
+  // Lets the tasks of a held job end: they are the processes that started, and there were no
+  // others.
+  void ExpectUndisturbed(const std::string& job, size_t tasks);
+  // Submits through the balancer, again and again as a client would, until it is accepted; the job
+  // runs once.
+  void ExpectAccepted(std::chrono::seconds patience = kPatience);
 
  private:
   const Placement placement_;
