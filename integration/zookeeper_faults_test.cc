@@ -1,11 +1,12 @@
-// What ZooKeeper does to a cluster: servers that are slow, away, or have no quorum. Running tasks
-// go on (P5), and who leads is decided again without a hand (L3).
+// What ZooKeeper does to a cluster: sessions that end, servers that are slow, away, or have no
+// quorum. Running tasks go on (P5), and who leads is decided again without a hand (L3).
 
 #include <csignal>
 #include <thread>
 
 #include "cli/cluster/readiness.h"
 #include "integration/cluster_test.h"
+#include "integration/zookeeper_session.h"
 
 namespace baton::integration {
 namespace {
@@ -26,6 +27,23 @@ void ExpectRunningFor(seconds span, const std::string& job) {
 }
 
 class ZooKeeperFaultsTest : public ClusterTest {};
+
+TEST_F(ZooKeeperFaultsTest, F11TheSessionOfTheLeaderIsEndedFromOutside) {
+  const std::string held = StartHeldJob(kTasks);
+  const Leadership before = Leader();
+  const int64_t session = LastSessionIn(cluster().state().LogFile(before.replica));
+  ASSERT_NE(session, 0);
+  const std::string server = cluster().state().Find("zookeeper-1")->Address();
+  // Its owner may be the faster one, and keep it.
+  ASSERT_TRUE(Eventually([&] {
+    (void)EndZooKeeperSession(server, session);
+    return Leader().epoch > before.epoch;
+  }));
+  ExpectAccepted();
+  ASSERT_TRUE(Eventually(Calm)) << "it is back, in a new session";
+  EXPECT_NE(LastSessionIn(cluster().state().LogFile(before.replica)), session);
+  ExpectUndisturbed(held, kTasks);
+}
 
 // Every commit of ZooKeeper's takes up to two seconds, for as long as a session.
 TEST_F(ZooKeeperFaultsTest, F14ASlowZooKeeperCostsNoLeaderItsEpoch) {
