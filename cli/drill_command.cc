@@ -1,4 +1,4 @@
-// baton drill --dir D | --server URL --kill CMD
+// baton drill --dir D | --server URL --kill CMD, with --fault KIND
 
 #include <cstdio>
 #include <memory>
@@ -17,6 +17,8 @@ struct DrillArguments {
   std::string directory;
   CommandTargetOptions command;
   DrillOptions drill;
+  std::string fault = "kill";
+  std::string outage = "5s";
   std::string settle = "2s";
   std::string session_timeout;
 };
@@ -28,10 +30,10 @@ absl::StatusOr<std::unique_ptr<DrillTarget>> MakeTarget(const CommandContext& co
     if (!cluster.ok()) return cluster.status();
     return NewLocalTarget(*std::move(cluster));
   }
-  if (arguments.command.kill_command.empty() || arguments.command.shared_directory.empty()) {
+  if (arguments.command.shared_directory.empty()) {
     return InvalidArgument(
-        "a drill needs --dir D (a local cluster), or --server URL with --kill CMD and "
-        "--shared-dir D (where the tasks' shared directory is seen here)");
+        "a drill needs --dir D (a local cluster), or --server URL with --kill CMD (or --fault "
+        "transfer) and --shared-dir D (where the tasks' shared directory is seen here)");
   }
   if (!arguments.session_timeout.empty()) {
     auto timeout = ParseDuration(arguments.session_timeout);
@@ -42,11 +44,25 @@ absl::StatusOr<std::unique_ptr<DrillTarget>> MakeTarget(const CommandContext& co
   return NewCommandTarget(arguments.command);
 }
 
+absl::Status ReadOptions(DrillArguments* arguments) {
+  auto settle = ParseDuration(arguments->settle);
+  if (!settle.ok()) return At("--settle", settle.status());
+  auto outage = ParseDuration(arguments->outage);
+  if (!outage.ok()) return At("--outage", outage.status());
+  const auto fault = FaultNamed(arguments->fault);
+  if (!fault) return InvalidArgument("--fault: must be one of {}", FaultNames());
+  arguments->drill.fault = *fault;
+  arguments->drill.settle = std::chrono::duration_cast<std::chrono::milliseconds>(*settle);
+  arguments->drill.outage = std::chrono::duration_cast<std::chrono::milliseconds>(*outage);
+  return absl::OkStatus();
+}
+
 void RunDrill(CommandContext& context, DrillArguments arguments) {
-  auto settle = ParseDuration(arguments.settle);
-  if (!settle.ok()) return context.FailUsage(At("--settle", settle.status()));
-  arguments.drill.settle = std::chrono::duration_cast<std::chrono::milliseconds>(*settle);
+  if (auto status = ReadOptions(&arguments); !status.ok()) return context.FailUsage(status);
   auto target = MakeTarget(context, arguments);
+  if (target.ok()) {
+    if (auto status = (*target)->CheckFault(arguments.drill.fault); !status.ok()) target = status;
+  }
   if (absl::IsInvalidArgument(target.status())) return context.FailUsage(target.status());
   if (!target.ok()) return context.Fail(target.status());
   Drill drill(arguments.drill, *std::move(target),
@@ -64,8 +80,8 @@ void AddDrillCommand(CLI::App& app, CommandContext& context) {
   auto arguments = std::make_shared<DrillArguments>();
   CLI::App* command = app.add_subcommand(
       "drill",
-      "Kill the leader again and again under load; 0 only if no job was lost or run twice and no "
-      "task restarted");
+      "Do a fault to a cluster again and again under load; 0 only if no job was lost or run twice "
+      "and no task restarted without a reason");
   auto* directory = command->add_option("--dir", arguments->directory, "A local cluster");
   command
       ->add_option("--kill", arguments->command.kill_command,
@@ -78,7 +94,15 @@ void AddDrillCommand(CLI::App& app, CommandContext& context) {
       ->excludes(directory);
   command->add_option("--session-timeout", arguments->session_timeout,
                       "With --kill: ZooKeeper's, for the report");
-  command->add_option("--rounds", arguments->drill.rounds, "How many kills")
+  command
+      ->add_option("--fault", arguments->fault,
+                   "kill: SIGKILL for the leader. hang: SIGSTOP until another leads. transfer: it "
+                   "hands over. zookeeper: its servers are down for --outage. worker: SIGKILL for "
+                   "a TaskManager. host: the leader's host is cut off (cluster up --hosts)")
+      ->capture_default_str();
+  command->add_option("--outage", arguments->outage, "With --fault zookeeper: how long")
+      ->capture_default_str();
+  command->add_option("--rounds", arguments->drill.rounds, "How many times")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
   command->add_option("--rate", arguments->drill.jobs_per_second, "Small jobs a second (from 20)")
@@ -87,7 +111,7 @@ void AddDrillCommand(CLI::App& app, CommandContext& context) {
   command->add_option("--long-tasks", arguments->drill.long_tasks, "Tasks that must not notice")
       ->check(CLI::Range(1, 1'000))
       ->capture_default_str();
-  command->add_option("--settle", arguments->settle, "Load before the first kill and after each")
+  command->add_option("--settle", arguments->settle, "Load before the first round and after each")
       ->capture_default_str();
   command->callback([&context, arguments] { RunDrill(context, *arguments); });
 }

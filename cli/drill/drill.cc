@@ -7,17 +7,14 @@
 #include "base/random.h"
 #include "base/status.h"
 #include "cli/drill/drill_jobs.h"
-#include "cli/drill/epoch_watch.h"
 #include "rest/client/wait.h"
 
 namespace baton {
 namespace {
 
 constexpr std::chrono::seconds kStartDeadline(60);
-
-double Milliseconds(std::chrono::nanoseconds span) {
-  return std::chrono::duration<double, std::milli>(span).count();
-}
+// A small job ends at once, but its worker may be busy, and its end may still be on its way.
+constexpr std::chrono::seconds kLongestSmallRun(5);
 
 }  // namespace
 
@@ -30,6 +27,7 @@ Drill::Drill(DrillOptions options, std::unique_ptr<DrillTarget> target, Progress
       long_starts_(target_->shared_directory() + "/" + run_ + "/long") {}
 
 absl::Status Drill::Run(DrillReport* report) {
+  report->fault = KindOf(options_.fault).name;
   report->session_timeout_ms = target_->session_timeout_ms();
   if (auto status = Prepare(); !status.ok()) return status;
   absl::Status status = StartLongTasks();
@@ -46,6 +44,7 @@ absl::Status Drill::Prepare() {
   auto client = RestClient::Open(target_->server());
   if (!client.ok()) return client.status();
   client_ = *std::move(client);
+  if (auto status = target_->CheckFault(options_.fault); !status.ok()) return status;
   if (auto status = target_->WaitWhole(); !status.ok()) return status;
   if (auto status = CheckSlots(); !status.ok()) return status;
   std::error_code error;
@@ -89,61 +88,6 @@ absl::Status Drill::StartLongTasks() {
                           target_->shared_directory());
 }
 
-absl::Status Drill::RunRounds(DrillReport* report) {
-  RestUntil(Clock::now() + options_.settle);
-  for (int i = 0; i < options_.rounds; ++i) {
-    if (auto status = RunRound(report); !status.ok()) {
-      return At(fmt::format("round {}", i + 1), status);
-    }
-    const DrillRound& round = report->rounds.back();
-    progress_(fmt::format(
-        "round {}: {} killed, epoch {} -> {} after {:.1f} ms, longest gap {:.1f} ms, {} errors, {} "
-        "tasks restarted",
-        i + 1, round.killed, round.epoch_before, round.epoch_after, round.new_epoch_ms,
-        round.ack_gap_ms, round.client_errors, round.tasks_restarted));
-    RestUntil(Clock::now() + options_.settle);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Drill::RunRound(DrillReport* report) {
-  auto leader = client_->Leader();
-  if (!leader.ok()) return leader.status();
-  DrillRound& round = report->rounds.emplace_back();
-  round.killed = leader->value.replica;
-  round.epoch_before = leader->value.epoch;
-  const uint64_t errors_before = log_.errors();
-  const uint64_t restarts_before = long_starts_.ExtraStarts();
-  Clock::time_point killed_at;
-  {
-    EpochWatch watch(target_->WatchUrls(round.killed), round.epoch_before);
-    killed_at = Clock::now();
-    auto exit_status = target_->KillLeader(round.killed);
-    if (!exit_status.ok()) return exit_status.status();
-    round.exit_status = *exit_status;
-    const auto sighting = watch.Wait(killed_at + options_.new_epoch_deadline);
-    if (!sighting) return DeadlineExceeded("no new epoch after {} was killed", round.killed);
-    round.epoch_after = sighting->epoch;
-    round.new_epoch_ms = Milliseconds(sighting->at - killed_at);
-  }
-  const absl::Status calm = WaitUntilCalm(round.killed);
-  round.ack_gap_ms = Milliseconds(log_.LongestGap(killed_at, Clock::now()));
-  round.client_errors = log_.errors() - errors_before;
-  long_starts_.Refresh();
-  round.tasks_restarted = long_starts_.ExtraStarts() - restarts_before;
-  for (const std::string& error : log_.LastErrors(std::min<size_t>(3, round.client_errors))) {
-    progress_("error " + error);
-  }
-  return calm;
-}
-
-absl::Status Drill::WaitUntilCalm(const std::string& killed) {
-  if (auto status = target_->Mend(killed); !status.ok()) return status;
-  const size_t missing = WaitForStarts(kStartDeadline);
-  if (missing == 0) return absl::OkStatus();
-  return DeadlineExceeded("{} acknowledged jobs did not start", missing);
-}
-
 size_t Drill::WaitForStarts(std::chrono::seconds deadline) {
   std::vector<std::string> missing = log_.AcknowledgedIds();
   WaitUntil(
@@ -179,8 +123,12 @@ void Drill::Judge(DrillReport* report) {
   report->submitted = log_.submitted();
   report->acknowledged = log_.acknowledged();
   report->requests_per_replica = log_.AcknowledgedByReplica();
-  report->duplicated = small_starts_.Repeated().size();
-  report->restarted = std::max<uint64_t>(long_starts_.Repeated().size(), LongTasksNotRunning());
+  const Repetitions small = JudgeRepetitions(small_starts_, losses_, kLongestSmallRun);
+  report->duplicated = small.unexpected;
+  report->expected_duplicates = small.expected;
+  const Repetitions lasting = JudgeRepetitions(long_starts_, losses_);
+  report->restarted = std::max<uint64_t>(lasting.unexpected, LongTasksNotRunning());
+  report->expected_restarts = lasting.expected;
 }
 
 // A task that was ended and not started again has only one line, too.

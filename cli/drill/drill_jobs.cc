@@ -13,8 +13,8 @@ using Json = nlohmann::ordered_json;
 std::string StartScript(const std::string& id_variable, const std::string& then) {
   return fmt::format(
       "set -eu\n"
-      "printf '%s %s %s %s\\n' \"${}\" \"$BATON_ATTEMPT\" \"$$\" \"$(date +%s%N)\" "
-      ">> \"$BATON_SHARED_DIR/$1\"\n"
+      "printf '%s %s %s %s %s\\n' \"${}\" \"$BATON_ATTEMPT\" \"$$\" \"$(date +%s%N)\" "
+      "\"$BATON_WORK_DIR\" >> \"$BATON_SHARED_DIR/$1\"\n"
       "{}\n",
       id_variable, then);
 }

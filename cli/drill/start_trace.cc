@@ -2,20 +2,20 @@
 
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 namespace baton {
 namespace {
 
-// Empty: the line is malformed.
-std::string IdOf(const std::string& line) {
+// The id; empty: the line is malformed.
+std::string Parse(const std::string& line, TaskStart* start) {
   std::istringstream fields(line);
   std::string id;
   uint64_t attempt = 0;
   uint64_t pid = 0;
-  uint64_t start_ns = 0;
-  std::string more;
-  if (!(fields >> id >> attempt >> pid >> start_ns) || fields >> more) return "";
-  return id;
+  if (!(fields >> id >> attempt >> pid >> start->at_ns >> std::ws)) return "";
+  // The rest of the line: a directory's name may have spaces in it.
+  return std::getline(fields, start->place) && start->place.starts_with('/') ? id : "";
 }
 
 }  // namespace
@@ -32,11 +32,12 @@ void StartTrace::Refresh() {
 size_t StartTrace::Consume(std::string_view text) {
   size_t begin = 0;
   for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', begin)) {
-    const std::string id = IdOf(std::string(text.substr(begin, end - begin)));
+    TaskStart start;
+    const std::string id = Parse(std::string(text.substr(begin, end - begin)), &start);
     if (id.empty()) {
       ++malformed_;
     } else {
-      ++starts_[id];
+      starts_[id].push_back(std::move(start));
     }
     begin = end + 1;
   }
@@ -45,13 +46,13 @@ size_t StartTrace::Consume(std::string_view text) {
 
 uint64_t StartTrace::StartsOf(const std::string& id) const {
   const auto found = starts_.find(id);
-  return found == starts_.end() ? 0 : found->second;
+  return found == starts_.end() ? 0 : found->second.size();
 }
 
 std::vector<std::string> StartTrace::Repeated() const {
   std::vector<std::string> ids;
-  for (const auto& [id, count] : starts_) {
-    if (count > 1) ids.push_back(id);
+  for (const auto& [id, starts] : starts_) {
+    if (starts.size() > 1) ids.push_back(id);
   }
   return ids;
 }
@@ -66,7 +67,7 @@ std::vector<std::string> StartTrace::Missing(const std::vector<std::string>& ids
 
 uint64_t StartTrace::ExtraStarts() const {
   uint64_t extra = 0;
-  for (const auto& [id, count] : starts_) extra += count - 1;
+  for (const auto& [id, starts] : starts_) extra += starts.size() - 1;
   return extra;
 }
 

@@ -1,5 +1,6 @@
-// What the tasks of a drill wrote themselves, one line "<id> <attempt> <pid> <start ns>" for each
-// start: the only witness that the cluster cannot talk over.
+// What the tasks of a drill wrote themselves, one line
+// "<id> <attempt> <pid> <start ns> <work directory>" for each start: the only witness that the
+// cluster cannot talk over.
 
 #pragma once
 
@@ -11,6 +12,11 @@
 
 namespace baton {
 
+struct TaskStart {
+  int64_t at_ns = 0;  // of the wall clock
+  std::string place;  // its work directory, which says which worker ran it
+};
+
 // Reads a file that others append to; a file that is not there yet is empty. One thread.
 class StartTrace {
  public:
@@ -21,6 +27,8 @@ class StartTrace {
   // Takes in a text; returns how much of it (whole lines) was consumed.
   size_t Consume(std::string_view text);
 
+  // By id, each in the order of the file.
+  const std::map<std::string, std::vector<TaskStart>>& starts() const { return starts_; }
   uint64_t StartsOf(const std::string& id) const;
   size_t DistinctIds() const { return starts_.size(); }
   // The ids that started more than once.
@@ -36,7 +44,7 @@ class StartTrace {
   const std::string path_;
   uint64_t offset_ = 0;
   uint64_t malformed_ = 0;
-  std::map<std::string, uint64_t> starts_;
+  std::map<std::string, std::vector<TaskStart>> starts_;
 };
 
 }  // namespace baton

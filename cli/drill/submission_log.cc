@@ -48,6 +48,17 @@ std::vector<std::string> SubmissionLog::LastErrors(size_t count) const {
   return errors;
 }
 
+std::optional<Clock::time_point> SubmissionLog::FirstAcknowledgedAfter(
+    Clock::time_point time) const {
+  std::lock_guard lock(mutex_);
+  std::optional<Clock::time_point> first;
+  for (const Submission& submission : submissions_) {
+    if (!submission.acknowledged || submission.answered <= time) continue;
+    if (!first || submission.answered < *first) first = submission.answered;
+  }
+  return first;
+}
+
 std::chrono::nanoseconds SubmissionLog::LongestGap(Clock::time_point from,
                                                    Clock::time_point until) const {
   std::vector<Clock::time_point> answers;

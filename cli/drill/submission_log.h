@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ class SubmissionLog {
   std::map<std::string, uint64_t> AcknowledgedByReplica() const;
   // The most recent ones, for a person to read.
   std::vector<std::string> LastErrors(size_t count) const;
+
+  // When the first acknowledgement after `time` came.
+  std::optional<Clock::time_point> FirstAcknowledgedAfter(Clock::time_point time) const;
 
   // The longest time without an acknowledgement that ends between `from` and `until`; it may have
   // begun before `from`. What is still unanswered at `until` counts up to there.

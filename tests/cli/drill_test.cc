@@ -4,6 +4,8 @@
 
 #include "cli/cluster/process.h"
 #include "cli/drill/drill_jobs.h"
+#include "cli/drill/fault.h"
+#include "cli/drill/judge.h"
 #include "cli/drill/report.h"
 #include "cli/drill/start_trace.h"
 #include "cli/drill/submission_log.h"
@@ -20,17 +22,17 @@ using Ids = std::vector<std::string>;
 
 TEST(StartTrace, FindsWhatWasLost) {
   StartTrace trace("");
-  trace.Consume("a 0 11 1000\nb 0 12 2000\n");
+  trace.Consume("a 0 11 1000 /w\nb 0 12 2000 /w\n");
   EXPECT_EQ(trace.Missing({"a", "b"}), Ids{});
   EXPECT_EQ(trace.Missing({"a", "b", "c"}), Ids{"c"});
 }
 
 TEST(StartTrace, FindsWhatRanTwice) {
   StartTrace trace("");
-  trace.Consume("a 0 11 1000\nb 0 12 2000\n");
+  trace.Consume("a 0 11 1000 /w\nb 0 12 2000 /w\n");
   EXPECT_EQ(trace.Repeated(), Ids{});
   EXPECT_EQ(trace.ExtraStarts(), 0u);
-  trace.Consume("a 0 13 3000\n");
+  trace.Consume("a 0 13 3000 /w\n");
   EXPECT_EQ(trace.Repeated(), Ids{"a"});
   EXPECT_EQ(trace.ExtraStarts(), 1u);
   EXPECT_EQ(trace.StartsOf("a"), 2u);
@@ -39,25 +41,26 @@ TEST(StartTrace, FindsWhatRanTwice) {
 
 TEST(StartTrace, FindsALongTaskThatWasRestarted) {
   StartTrace trace("");
-  trace.Consume("0 0 11 1000\n1 0 12 1000\n");
+  trace.Consume("0 0 11 1000 /w\n1 0 12 1000 /w\n");
   EXPECT_EQ(trace.DistinctIds(), 2u);
-  trace.Consume("1 1 15 9000\n");
+  trace.Consume("1 1 15 9000 /w\n");
   EXPECT_EQ(trace.DistinctIds(), 2u);
   EXPECT_EQ(trace.Repeated(), Ids{"1"});
 }
 
 TEST(StartTrace, WaitsForTheEndOfALine) {
   StartTrace trace("");
-  EXPECT_EQ(trace.Consume("a 0 11 1000\nb 0 1"), 12u);
+  EXPECT_EQ(trace.Consume("a 0 11 1000 /w\nb 0 1"), 15u);
   EXPECT_EQ(trace.Missing({"b"}), Ids{"b"});
   EXPECT_EQ(trace.malformed(), 0u);
 }
 
 TEST(StartTrace, CountsLinesThatAreNone) {
   StartTrace trace("");
-  trace.Consume("a 0 11\nb x 11 1000\nc 0 11 1000 more\n\nd 0 11 1000\n");
+  trace.Consume("a 0 11 /w\nb x 11 1000 /w\nc 0 11 1000\n\nd 0 11 1000 /a directory\n");
   EXPECT_EQ(trace.malformed(), 4u);
   EXPECT_EQ(trace.DistinctIds(), 1u);
+  EXPECT_EQ(trace.starts().at("d").front().place, "/a directory");
 }
 
 TEST(StartTrace, ReadsAFileThatGrows) {
@@ -67,14 +70,68 @@ TEST(StartTrace, ReadsAFileThatGrows) {
   trace.Refresh();
   EXPECT_EQ(trace.DistinctIds(), 0u);
   std::ofstream file(path);
-  file << "a 0 1 1\nb 0" << std::flush;
+  file << "a 0 1 1 /w\nb 0" << std::flush;
   trace.Refresh();
   EXPECT_EQ(trace.DistinctIds(), 1u);
-  file << " 2 2\n" << std::flush;
+  file << " 2 2 /w\n" << std::flush;
   trace.Refresh();
   trace.Refresh();
   EXPECT_EQ(trace.StartsOf("a"), 1u);
   EXPECT_EQ(trace.StartsOf("b"), 1u);
+}
+
+Repetitions Judge(const std::string& lines, const std::vector<WorkerLoss>& losses,
+                  std::optional<std::chrono::nanoseconds> longest_run = std::nullopt) {
+  StartTrace trace("");
+  trace.Consume(lines);
+  EXPECT_EQ(trace.malformed(), 0u);
+  const Repetitions found = JudgeRepetitions(trace, losses, longest_run);
+  EXPECT_EQ(found.expected + found.unexpected, trace.ExtraStarts());
+  return found;
+}
+
+constexpr char kTwice[] = "a 0 1 1000000000 /c/tm-1/work/x\na 1 2 9000000000 /c/tm-2/work/x\n";
+
+TEST(JudgeRepetitions, WithoutALossNoneIsExpected) { EXPECT_EQ(Judge(kTwice, {}).unexpected, 1u); }
+
+TEST(JudgeRepetitions, ATaskThatDiedWithItsWorkerRunsAgain) {
+  EXPECT_EQ(Judge(kTwice, {{"/c/tm-1", 5'000'000'000}}).expected, 1u);
+}
+
+TEST(JudgeRepetitions, ATaskOfAnotherWorkerDoesNot) {
+  EXPECT_EQ(Judge(kTwice, {{"/c/tm-2", 5'000'000'000}}).unexpected, 1u);
+  EXPECT_EQ(Judge(kTwice, {{"/c/tm", 5'000'000'000}}).unexpected, 1u);  // no more than a prefix
+}
+
+TEST(JudgeRepetitions, ATaskThatRanAgainBeforeItsWorkerDiedDoesNot) {
+  EXPECT_EQ(Judge(kTwice, {{"/c/tm-1", 9'500'000'000}}).unexpected, 1u);
+}
+
+TEST(JudgeRepetitions, ATaskThatBeganAfterTheDeathDoesNot) {
+  const std::string later = "a 0 1 7000000000 /c/tm-1/work/x\na 1 2 9000000000 /c/tm-2/work/x\n";
+  EXPECT_EQ(Judge(later, {{"/c/tm-1", 5'000'000'000}}).unexpected, 1u);
+}
+
+TEST(JudgeRepetitions, OneDeathExplainsOneRepetitionOfATask) {
+  const std::string thrice = std::string(kTwice) + "a 2 3 9900000000 /c/tm-2/work/x\n";
+  const Repetitions found = Judge(thrice, {{"/c/tm-1", 5'000'000'000}});
+  EXPECT_EQ(found.expected, 1u);
+  EXPECT_EQ(found.unexpected, 1u);
+}
+
+TEST(JudgeRepetitions, AShortTaskThatHadLongEndedDoesNotRunAgain) {
+  const std::vector<WorkerLoss> losses = {{"/c/tm-1", 5'000'000'000}};
+  EXPECT_EQ(Judge(kTwice, losses, std::chrono::seconds(3)).unexpected, 1u);
+  EXPECT_EQ(Judge(kTwice, losses, std::chrono::seconds(5)).expected, 1u);
+}
+
+TEST(Fault, HasANameOfItsOwn) {
+  for (const FaultKind& kind : AllFaults()) {
+    EXPECT_EQ(FaultNamed(kind.name), kind.fault);
+    EXPECT_STREQ(KindOf(kind.fault).name, kind.name);
+    EXPECT_NE(FaultNames().find(kind.name), std::string::npos);
+  }
+  EXPECT_EQ(FaultNamed("flood"), std::nullopt);
 }
 
 class SubmissionLogTest : public testing::Test {
@@ -119,6 +176,13 @@ TEST_F(SubmissionLogTest, SilenceUntilTheEndIsAGap) {
   EXPECT_EQ(Gap(60, 2050), 2000);
 }
 
+TEST_F(SubmissionLogTest, FindsTheFirstAcknowledgementAfterAnOutage) {
+  for (int at : {900, 0, 700}) Answer(at, true);
+  Answer(600, false);
+  EXPECT_EQ(log_.FirstAcknowledgedAfter(start_ + milliseconds(500)), start_ + milliseconds(700));
+  EXPECT_EQ(log_.FirstAcknowledgedAfter(start_ + milliseconds(900)), std::nullopt);
+}
+
 TEST_F(SubmissionLogTest, CountsWhoAnswered) {
   Answer(1, true, "r1");
   Answer(2, true, "r2");
@@ -143,19 +207,27 @@ TEST(DrillReport, PassesOnlyWithoutLossRepetitionOrRestart) {
 
 TEST(DrillReport, HasItsFields) {
   DrillReport report;
-  report.rounds.push_back({"replica-1", "SIGKILL", 1, 2, 12.34, 56.78, 0, 0});
+  report.rounds.push_back({"replica-1", "SIGKILL", 1, 2, 12.34, -1, 56.78, 0, 0, 3});
   report.requests_per_replica = {{"replica-2", 7}};
   const auto json = nlohmann::json::parse(ToJson(report));
-  for (const char* key : {"sessionTimeoutMs", "rounds", "submitted", "acknowledged",
-                          "requestsPerReplica", "lost", "duplicated", "restarted", "passed"}) {
+  for (const char* key :
+       {"fault", "sessionTimeoutMs", "rounds", "submitted", "acknowledged", "requestsPerReplica",
+        "lost", "duplicated", "restarted", "expectedDuplicates", "expectedRestarts", "passed"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
-  EXPECT_EQ(json.size(), 9u);
+  EXPECT_EQ(json.size(), 12u);
   const auto& round = json["rounds"][0];
-  EXPECT_EQ(round.size(), 8u);
-  EXPECT_EQ(round["killed"], "replica-1");
-  EXPECT_EQ(round["exitStatus"], "SIGKILL");
+  EXPECT_EQ(round.size(), 10u);
+  EXPECT_EQ(round["victim"], "replica-1");
+  EXPECT_EQ(round["done"], "SIGKILL");
+  EXPECT_EQ(round["recoveryMs"], -1);
+  EXPECT_EQ(round["expectedRestarts"], 3);
   EXPECT_EQ(round["epochAfter"], 2);
+  report.fault = "kill";  // has the names that it had when it was the only one
+  const auto killed = nlohmann::json::parse(ToJson(report))["rounds"][0];
+  EXPECT_EQ(killed.size(), 12u);
+  EXPECT_EQ(killed["killed"], "replica-1");
+  EXPECT_EQ(killed["exitStatus"], "SIGKILL");
   EXPECT_EQ(round["newEpochMs"], 12.3);
   EXPECT_EQ(round["ackGapMs"], 56.8);
 }
@@ -180,7 +252,10 @@ TEST(DrillJobs, WriteLinesThatTheJudgeReads) {
   SpawnSpec spec;
   spec.argv = job->graph->vertices[0].command;
   spec.argv[0] = "/bin/sh";
-  spec.env = {{"BATON_SHARED_DIR", directory}, {"BATON_JOB_ID", "the-id"}, {"BATON_ATTEMPT", "0"}};
+  spec.env = {{"BATON_SHARED_DIR", directory},
+              {"BATON_JOB_ID", "the-id"},
+              {"BATON_ATTEMPT", "0"},
+              {"BATON_WORK_DIR", "/some where"}};
   spec.directory = "/";
   spec.log_file = "/dev/null";
   auto process = Spawn(spec);
