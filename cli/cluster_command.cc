@@ -1,4 +1,4 @@
-// baton cluster up|status|down|kill|pause|resume|restart|cut|heal
+// baton cluster up|status|down|kill|pause|resume|restart|cut|lose|heal
 
 #include <chrono>
 #include <functional>
@@ -20,6 +20,7 @@ struct ClusterArguments {
   std::string node;
   std::string other;  // of a cut; empty: everybody
   bool one_way = false;
+  int percent = 0;
 };
 
 void RunUp(CommandContext& context, ClusterArguments arguments) {
@@ -135,7 +136,12 @@ void AddClusterCommand(CLI::App& app, CommandContext& context) {
   AddNode(add("resume", "SIGCONT", [](auto& local, const auto& a) { return local.Resume(a.node); }),
           arguments);
   AddCuts(add("cut", "Lose what one host sends to another, in silence (up --hosts)", &Cut),
-          add("heal", "End a cut; without names: all of them", &Heal), arguments);
+          add("heal", "End a cut; without names: all of them, and losses", &Heal), arguments);
+  add("lose", "Lose so many percent of all packets between hosts",
+      [](LocalCluster& local, const auto& a) { return local.Lose(a.percent); })
+      ->add_option("PERCENT", arguments->percent, "0: none")
+      ->required()
+      ->check(CLI::Range(0, 100));
   AddNode(add("restart", "Start it again on its old ports", &Restart), arguments);
 }
 

@@ -259,6 +259,35 @@ void ClusterTest::ExpectRanOnce(const std::string& job, size_t tasks) {
   EXPECT_EQ(traces().Ends(job).size(), tasks) << "ends of job " << job;
 }
 
+void ClusterTest::ExpectUndisturbed(const std::string& job, size_t tasks) {
+  EXPECT_EQ(traces().Starts(job).size(), tasks);
+  traces().Release(job);
+  ExpectRanOnce(job, tasks);
+  for (const TraceLine& start : traces().Starts(job)) {
+    EXPECT_EQ(start.attempt, 0u);
+    bool same_process_ended = false;
+    for (const TraceLine& end : traces().Ends(job)) same_process_ended |= end.pid == start.pid;
+    EXPECT_TRUE(same_process_ended) << "subtask " << start.subtask;
+  }
+}
+
+void ClusterTest::ExpectServes() {
+  const auto leaders = [] {
+    int count = 0;
+    for (const std::string& replica : Replicas()) {
+      const auto reply = Get(Rest(replica), "/leader", kProbe);
+      if (reply.ok() && reply->status == 200) ++count;
+    }
+    return count;
+  };
+  EXPECT_TRUE(Eventually([&] { return leaders() == 1; })) << leaders() << " say that they lead";
+  const std::string job = NewJobId();
+  const auto reply = Put(Balancer(), job, QuickJob());
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_EQ(reply->status, 202) << reply->body;
+  ExpectRanOnce(job);
+}
+
 std::string ClusterTest::StartHeldJob(uint32_t tasks) {
   const std::string job = NewJobId();
   held_.push_back(job);
@@ -301,6 +330,11 @@ void HostsTest::Cut(const std::string& a, const std::string& b, CutDirection dir
 
 void HostsTest::CutOff(const std::string& node) {
   const absl::Status status = cluster().CutOff(node);
+  ASSERT_TRUE(status.ok()) << status;
+}
+
+void HostsTest::Lose(int percent) {
+  const absl::Status status = cluster().Lose(percent);
   ASSERT_TRUE(status.ok()) << status;
 }
 

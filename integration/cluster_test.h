@@ -79,6 +79,12 @@ class ClusterTest : public testing::Test {
   static TaskTraces& traces();
   // Each of the tasks started once and ended once; waits for the job to be FINISHED first.
   void ExpectRanOnce(const std::string& job, size_t tasks = 1);
+  // Lets the tasks of a held job end and looks at all they wrote: the processes that started are
+  // those that ended.
+  void ExpectUndisturbed(const std::string& job, size_t tasks);
+  // What must hold once the last fault is over: exactly one replica says that it leads, and a new
+  // job runs to its end.
+  void ExpectServes();
   // Submits through the balancer and waits until every task has started.
   std::string StartHeldJob(uint32_t tasks);
   // Lets the tasks of a held job end: they are the processes that started, and there were no
@@ -102,6 +108,7 @@ class HostsTest : public ClusterTest {
   void Cut(const std::string& a, const std::string& b,
            CutDirection direction = CutDirection::kBothWays);
   void CutOff(const std::string& node);
+  void Lose(int percent);
   void Heal(const std::string& a, const std::string& b);
   void HealAll();
   // Runs `action` as a program on that host would: the network it sees is the host's.

@@ -33,9 +33,12 @@ constexpr char kSwitch[] = "switch";
 constexpr char kSwitchRules[] =
     "table bridge baton {\n"
     "  set cuts { type ifname . ifname; }\n"
+    "  chain loss {\n"
+    "  }\n"
     "  chain forward {\n"
     "    type filter hook forward priority 0; policy accept;\n"
     "    meta protocol ip iifname . oifname @cuts drop\n"
+    "    jump loss\n"
     "  }\n"
     "}\n";
 
@@ -266,7 +269,16 @@ absl::Status HostNetwork::Heal(const std::vector<HostPath>& paths) const {
   return Switch(commands);
 }
 
-absl::Status HostNetwork::HealAll() const { return Switch("flush set bridge baton cuts\n"); }
+absl::Status HostNetwork::Lose(int percent) const {
+  return Switch(
+      fmt::format("flush chain bridge baton loss\n"
+                  "add rule bridge baton loss meta protocol ip numgen random mod 100 < {} drop\n",
+                  percent));
+}
+
+absl::Status HostNetwork::HealAll() const {
+  return Switch("flush set bridge baton cuts\nflush chain bridge baton loss\n");
+}
 
 std::string HostNetwork::Prefix() const {
   const uint32_t network = NetworkOf(number_);

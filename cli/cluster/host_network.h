@@ -56,7 +56,9 @@ class HostNetwork {
 
   absl::Status Cut(const std::vector<HostPath>& paths) const;
   absl::Status Heal(const std::vector<HostPath>& paths) const;
-  absl::Status HealAll() const;
+  // Of all packets, wherever they go, so many of a hundred are lost at random.
+  absl::Status Lose(int percent) const;
+  absl::Status HealAll() const;  // losses too
 
   int number() const { return number_; }
   // Of the i-th of Options::hosts.

@@ -91,6 +91,12 @@ absl::Status LocalCluster::Heal(const std::string& node) {
   return paths.ok() ? hosts->Heal(*paths) : paths.status();
 }
 
+absl::Status LocalCluster::Lose(int percent) {
+  if (percent < 0 || percent > 100) return InvalidArgument("percent: must be 0..100");
+  auto hosts = Hosts();
+  return hosts.ok() ? hosts->Lose(percent) : hosts.status();
+}
+
 absl::Status LocalCluster::HealAll() {
   auto hosts = Hosts();
   return hosts.ok() ? hosts->HealAll() : hosts.status();
