@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status.h"
 
@@ -59,6 +60,7 @@ void Dispatcher::ListPointers() {
 
 void Dispatcher::OnPointers(std::vector<RecoveredPointer> pointers) {
   log::Info("jobs to recover epoch={} jobs={}", deps_.epoch.value, pointers.size());
+  FaultPoint("recovery.jobs-listed");
   for (RecoveredPointer& recovered : pointers) {
     const bool readable = recovered.pointer.ok();
     JobManagerRunner& runner =

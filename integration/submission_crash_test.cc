@@ -63,7 +63,7 @@ class SubmissionCrashTest : public ClusterTest, public testing::WithParamInterfa
   std::vector<std::string> standbys_;
 };
 
-TEST_P(SubmissionCrashTest, TheJobRunsOnceAndNoClientSeesAnError) {
+TEST_P(SubmissionCrashTest, F2TheJobRunsOnceAndNoClientSeesAnError) {
   const std::string leader = MakeLeaderWith({{"BATON_FAULT_POINT", GetParam().fault_point}});
   ASSERT_FALSE(leader.empty());
   standbys_ = Standbys();

@@ -19,7 +19,7 @@ TEST_F(UninterruptedTest, F7EveryReplicaIsKilledAndRestarted) {
   ExpectUndisturbed(job, 3);
 }
 
-TEST_F(UninterruptedTest, ALeaderThatIsToldToStopHandsOver) {
+TEST_F(UninterruptedTest, F4ALeaderThatIsToldToStopHandsOver) {
   const std::string job = StartHeldJob(2);
   const Leadership before = Leader();
   Signal(before.replica, SIGTERM);
