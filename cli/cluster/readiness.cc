@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <set>
 #include <utility>
 #include <vector>
@@ -31,7 +32,8 @@ bool Connect(int fd, const ClusterNode& node) {
   address.sin_family = AF_INET;
   address.sin_port = htons(node.port);
   inet_pton(AF_INET, node.host.c_str(), &address.sin_addr);
-  (void)connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return true;
+  if (errno != EINPROGRESS) return false;
   pollfd connecting{fd, POLLOUT, 0};
   return poll(&connecting, 1, static_cast<int>(kProbeTimeout.count())) == 1;
 }
