@@ -24,7 +24,12 @@ std::string Cause(const CandidateView& view) {
   if (!last || last->epoch() == 0) return "first";
   if (last->handed_over()) return "hand-over";
   if (view.state.leader && view.leader_is_silent && !LeaderIsDead(view)) return kSilence;
-  if (view.state.leader || view.deaths.Contains(last->incarnation())) return "process-death";
+  // Its next life stands here: with one process nobody else could have seen it die.
+  const bool own_earlier_life = last->replica_id() == view.self.replica_id() &&
+                                last->incarnation() != view.self.incarnation();
+  if (view.state.leader || own_earlier_life || view.deaths.Contains(last->incarnation())) {
+    return "process-death";
+  }
   return "session-expired";
 }
 

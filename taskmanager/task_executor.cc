@@ -299,12 +299,14 @@ void TaskExecutor::ResendLoop() {
 void TaskExecutor::FinishStopping() {
   if (!stopped_) return;
   SendReports();
+  // Without a leader nobody will confirm them.
+  const Duration wait = registration_->link() ? kLastReports : Duration::zero();
   dependencies_.executor->PostAfter(
-      kLastReports, IfAlive(weak_from_this(), [stopped = std::exchange(stopped_, nullptr)](
-                                                  TaskExecutor& self) mutable {
-        self.links_->Stop();
-        stopped();
-      }));
+      wait, IfAlive(weak_from_this(),
+                    [stopped = std::exchange(stopped_, nullptr)](TaskExecutor& self) mutable {
+                      self.links_->Stop();
+                      stopped();
+                    }));
 }
 
 }  // namespace baton
