@@ -39,8 +39,7 @@ absl::Status Elsewhere(const pb::MemberList& list, std::vector<std::string> rost
   if (roster.empty()) return absl::OkStatus();
   return FailedPrecondition(
       "the TaskManagers {} know this dispatcher at {} and may run its tasks; let it listen there "
-      "again (rpc.address, rpc.port), or stop them and remove them with `baton taskmanagers "
-      "forget`",
+      "again (rpc.address, rpc.port). It may move once they are stopped and forgotten there",
       fmt::join(roster, ", "),
       list.members_size() == 0 ? "no address" : list.members(0).rpc_address());
 }

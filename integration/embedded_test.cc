@@ -140,6 +140,75 @@ TEST_F(F1EmbeddedProcessIsKilled, ItComesBackAgainAndAgain) {
   for (const std::string& job : jobs) EXPECT_TRUE(Becomes(job, "FINISHED")) << JobState(job);
 }
 
+// ---- A worker elsewhere
+
+class F1EmbeddedProcessWithAWorkerElsewhere : public EmbeddedFixture {
+ protected:
+  void SetUp() override {
+    EmbeddedFixture::SetUp();
+    auto ports = PortReservation::Take(2);
+    ASSERT_TRUE(ports.ok());
+    rpc_ = ports->ports()[0];
+    other_ = ports->ports()[1];
+    ports->Release();
+    ASSERT_TRUE(Start(Listening(rpc_)).ok());
+    SpawnSpec spec;
+    const auto binaries = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    spec.argv = {binaries / "baton-taskmanager"};
+    for (const std::string& setting :
+         {fmt::format("taskmanager.dispatchers=127.0.0.1:{}", rpc_),
+          std::string("taskmanager.id=elsewhere"), "process.working-dir=" + directory() + "-worker",
+          "taskmanager.shared-directory=" +
+              std::filesystem::path(directory()).parent_path().string(),
+          std::string("taskmanager.numberOfTaskSlots=4")}) {
+      spec.argv.insert(spec.argv.end(), {"-D", setting});
+    }
+    spec.directory = "/";
+    spec.log_file = directory() + "-worker.log";
+    spec.lifetime = Lifetime::kWithThisProcess;
+    auto worker = Spawn(spec);
+    ASSERT_TRUE(worker.ok()) << worker.status();
+    worker_ = *worker;
+  }
+  void TearDown() override {
+    (void)SendSignal(worker_, SIGKILL);
+    EXPECT_TRUE(Eventually([this] { return ReapIfEnded(worker_) || !IsAlive(worker_); }));
+    EmbeddedFixture::TearDown();
+  }
+
+  static std::vector<std::string> Listening(uint16_t rpc_port) {
+    return {fmt::format("rpc.port={}", rpc_port), "dispatcher.embedded-taskmanager=false"};
+  }
+
+  uint16_t rpc_ = 0;
+  uint16_t other_ = 0;
+  ProcessId worker_;
+};
+
+// The worker finds that its dispatcher's port refuses, so nobody leads, and keeps its lease (3.6,
+// way 2); the next life of the dispatcher adopts the tasks.
+TEST_F(F1EmbeddedProcessWithAWorkerElsewhere, ItsTasksRunOnWhileTheDispatcherIsDead) {
+  const std::string held = StartHeldJob(2);
+  KillProcess();
+  ASSERT_TRUE(Start(Listening(rpc_)).ok());
+  ASSERT_TRUE(Becomes(held, "RUNNING"));
+  traces().Release(held);
+  EXPECT_TRUE(Becomes(held, "FINISHED")) << JobState(held);
+  EXPECT_EQ(traces().Starts(held).size(), 2u);
+  EXPECT_EQ(traces().Ends(held).size(), 2u);
+}
+
+TEST_F(F1EmbeddedProcessWithAWorkerElsewhere, AnotherAddressIsRefusedWhileItMayHoldTasks) {
+  const std::string held = StartHeldJob(1);
+  KillProcess();
+  const absl::Status moved = Start(Listening(other_));
+  EXPECT_NE(moved.message().find("elsewhere know this dispatcher at"), std::string::npos) << moved;
+  ASSERT_TRUE(Start(Listening(rpc_)).ok());
+  traces().Release(held);
+  EXPECT_TRUE(Becomes(held, "FINISHED"));
+  EXPECT_EQ(traces().Starts(held).size(), 1u);
+}
+
 // ---- What a person meets first
 
 class EmbeddedStart : public EmbeddedFixture {};
