@@ -12,6 +12,7 @@
 #include "fmt/core.h"
 #include "integration/cluster_test.h"
 #include "integration/embedded_fixture.h"
+#include "nlohmann/json.hpp"
 
 namespace baton::integration {
 namespace {
@@ -313,6 +314,15 @@ TEST_F(BatonRun, WithLogsItPrintsWhatTasksWrite) {
   EXPECT_EQ(Run(kSaying, {"--logs"}), "exit 1") << Output();
   EXPECT_NE(Output().find("v | out\n"), std::string::npos) << Output();
   EXPECT_NE(Output().find("v | err\n"), std::string::npos) << Output();
+}
+
+TEST_F(BatonRun, AsJsonItPrintsTheJobAndNothingElse) {
+  const std::string id = NewJobId();
+  EXPECT_EQ(Run(WithId(QuickJob(), id), {"--json"}), "exit 0");
+  const auto job = nlohmann::json::parse(Output(), nullptr, false);
+  ASSERT_TRUE(job.is_object()) << Output();
+  EXPECT_EQ(job.value("jid", ""), id);
+  EXPECT_EQ(job.value("state", ""), "FINISHED");
 }
 
 TEST_F(BatonRun, BadInputHasItsOwnCodes) {

@@ -188,6 +188,21 @@ TEST_P(JournaledCoordinationTest, ChangesThatWaitTogetherShareASync) {
   EXPECT_LE(disk_->syncs() - before, 3u);
 }
 
+// What is read at a start is as large as the tree, whatever happened before (L5).
+TEST_P(JournaledCoordinationTest, HistoryIsNotKept) {
+  ASSERT_TRUE(MultiNow({CoordinationOp::Create("/stays", "0")}).ok());
+  const size_t before = disk_->size();
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_TRUE(MultiNow({CoordinationOp::Create("/goes", "x"),
+                          CoordinationOp::Set("/stays", std::to_string(i), kAnyVersion)})
+                    .ok());
+    ASSERT_TRUE(MultiNow({CoordinationOp::Delete("/goes", 0)}).ok());
+  }
+  EXPECT_EQ(disk_->size(), before);
+  Restart();
+  EXPECT_EQ(GetNow("/stays")->stat.version, 200);
+}
+
 TEST_P(JournaledCoordinationTest, AFullDiskRefusesChangesAndNothingElse) {
   ASSERT_TRUE(MultiNow({CoordinationOp::Create("/a", "1")}).ok());
   disk_->SetFull(true);
