@@ -13,11 +13,12 @@ namespace {
 
 class DirectoriesTest : public ::testing::Test {
  protected:
-  DirectoriesTest() {
+  void SetUp() override {
     std::string name = (std::filesystem::temp_directory_path() / "baton-dir-XXXXXX").string();
-    directory_ = ::mkdtemp(name.data());
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    directory_ = name;
   }
-  ~DirectoriesTest() override { std::filesystem::remove_all(directory_); }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
 
   static Config With(const std::vector<std::string>& overrides) {
     return *Config::Load("", overrides);
