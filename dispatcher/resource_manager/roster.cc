@@ -61,20 +61,31 @@ void Roster::LoadEntry(std::shared_ptr<Loading> loading, const std::string& name
 }
 
 void Roster::Enlist(const pb::TaskManagerDescription& description, StatusCallback callback) {
+  Write(description, Try::kFirst, std::move(callback));
+}
+
+void Roster::Write(const pb::TaskManagerDescription& description, Try which,
+                   StatusCallback callback) {
   const TaskManagerId id(description.id());
   const std::string path = fence_->paths().roster(id);
   std::string data = description.SerializeAsString();
   std::vector<CoordinationOp> ops;
   ops.push_back(present_.contains(id) ? CoordinationOp::Set(path, std::move(data), kAnyVersion)
                                       : CoordinationOp::Create(path, std::move(data)));
-  fence_->Commit(std::move(ops), BindTo(executor_, IfAlive(weak_from_this(),
-                                                           [id, callback = std::move(callback)](
-                                                               Roster& self, auto status) mutable {
-                                                             if (status.ok()) {
-                                                               self.present_.insert(id);
-                                                             }
-                                                             callback(status);
-                                                           })));
+  fence_->Commit(
+      std::move(ops),
+      BindTo(executor_,
+             IfAlive(weak_from_this(), [description, id, which, callback = std::move(callback)](
+                                           Roster& self, auto status) mutable {
+               // A commit whose outcome was not known has had its effect after all.
+               const bool exists = absl::IsAlreadyExists(status), gone = absl::IsNotFound(status);
+               if (gone) self.present_.erase(id);
+               if (status.ok() || exists) self.present_.insert(id);
+               if ((exists || gone) && which == Try::kFirst) {
+                 return self.Write(description, Try::kSecond, std::move(callback));
+               }
+               callback(status);
+             })));
 }
 
 void Roster::Delist(const TaskManagerId& id, StatusCallback callback) {

@@ -29,16 +29,19 @@ class Roster : public std::enable_shared_from_this<Roster> {
   // An entry that cannot be read is returned with its id alone: its TaskManager is waited for too.
   void Load(LoadCallback callback);
 
+  // Whether the entry is there already or not, also after an outcome that nobody knows.
   void Enlist(const pb::TaskManagerDescription& description, StatusCallback callback);
   void Delist(const TaskManagerId& id, StatusCallback callback);
 
  private:
+  enum class Try { kFirst, kSecond };
   struct Loading;
+  void Write(const pb::TaskManagerDescription& description, Try which, StatusCallback callback);
   void LoadEntry(std::shared_ptr<Loading> loading, const std::string& name);
 
   const LeaderFencePtr fence_;
   const ExecutorPtr executor_;
-  std::set<TaskManagerId> present_;  // has a znode
+  std::set<TaskManagerId> present_;  // has a znode, as far as is known
 };
 
 }  // namespace baton
