@@ -28,7 +28,12 @@ LossDetector::~LossDetector() {
 
 void LossDetector::Watch(const TaskManagerId& id, Suspect suspect) {
   auto [it, added] = watched_.try_emplace(id);
-  if (!added) return;
+  if (!added) {
+    auto& known = it->second->suspect;
+    known.last_answered = std::max(known.last_answered, suspect.last_answered);
+    known.lease = std::max(known.lease, suspect.lease);
+    return;
+  }
   it->second = std::make_shared<Watched>();
   it->second->id = id;
   it->second->suspect = std::move(suspect);
@@ -49,7 +54,7 @@ bool LossDetector::IsCurrent(const WatchedPtr& watched) const {
 
 TimePoint LossDetector::LeaseEnd(const Watched& watched) const {
   return std::max({deps_.leading_since, watched.suspect.last_answered, watched.last_way2_answer}) +
-         deps_.options.lease + deps_.options.margin;
+         std::max(deps_.options.lease, watched.suspect.lease) + deps_.options.margin;
 }
 
 void LossDetector::Tick(const WatchedPtr& watched) {

@@ -57,13 +57,14 @@ class LossDetector : public std::enable_shared_from_this<LossDetector> {
     std::string liveness_address;  // empty: unknown, only the lease tells
     std::string guardian_incarnation;
     TimePoint last_answered;  // way 1, by this leader; TimePoint{}: never
+    Duration lease{};         // that it said it has; at least the configured one counts
   };
   using LostCallback = std::function<void(const TaskManagerId&, const std::string& why)>;
 
   LossDetector(Dependencies dependencies, LostCallback on_lost);
   ~LossDetector();
 
-  // Until Forget or on_lost. Watching one that is watched already changes nothing.
+  // Until Forget or on_lost. Of one that is watched already, a later answer is noted.
   void Watch(const TaskManagerId& id, Suspect suspect);
   // It was heard again.
   void Forget(const TaskManagerId& id);
