@@ -13,6 +13,18 @@ constexpr ExecutionState kActiveStates[] = {
     ExecutionState::kDeploying, ExecutionState::kInitializing, ExecutionState::kRunning,
     ExecutionState::kCanceling, ExecutionState::kReconciling};
 
+// Reports of earlier attempts are stale for whoever reads the progress: they were counted.
+uint32_t OldestOfInterest(const ExecutionVertex& subtask) {
+  switch (subtask.state) {
+    case ExecutionState::kCreated:
+    case ExecutionState::kScheduled:
+    case ExecutionState::kFailed:
+      return subtask.next_attempt;  // it is between two attempts
+    default:
+      return subtask.next_attempt > 0 ? subtask.next_attempt - 1 : 0;
+  }
+}
+
 }  // namespace
 
 std::pair<uint32_t, uint32_t> PointwiseSources(uint32_t target, uint32_t source_parallelism,
@@ -188,10 +200,9 @@ void ExecutionGraph::WriteProgress(pb::JobPointer* pointer) const {
       } else if (finished) {
         progress.add_finished_from(s);
         progress.add_finished_to(s + 1);
-      } else if (subtasks[s].state == ExecutionState::kCreated && subtasks[s].next_attempt > 0) {
-        // It is between two attempts: reports of the earlier ones are stale for whoever reads this.
+      } else if (const uint32_t current = OldestOfInterest(subtasks[s]); current > 0) {
         progress.add_retried_subtask(s);
-        progress.add_next_attempt(subtasks[s].next_attempt);
+        progress.add_next_attempt(current);
       }
     }
     if (progress.finished_to_size() > 0 || progress.retried_subtask_size() > 0) {

@@ -113,6 +113,26 @@ TEST(ExecutionGraph, ProgressSurvivesAsRangesAndTheRestGoesOn) {
   EXPECT_EQ(next.TakeReady(), (SubtaskIndex{1, 0}));
 }
 
+// Its second attempt runs: the first was counted, and its report says nothing new to a later
+// leader.
+TEST(ExecutionGraph, ProgressSaysWhichAttemptsWereCounted) {
+  const auto job = Graph({Vertex("a", 2)});
+  ExecutionGraph graph(SomeJob(), job);
+  graph.QueueConsumable(kNow);
+  for (const uint32_t s : {0u, 1u}) {
+    ExecutionVertex& subtask = graph.at(graph.TakeReady());
+    subtask.execution = std::make_unique<Execution>();
+    subtask.next_attempt = 2 - s;
+    graph.Move({0, s}, ExecutionState::kDeploying, kNow);
+  }
+  pb::JobPointer pointer;
+  graph.WriteProgress(&pointer);
+  ExecutionGraph next(SomeJob(), job);
+  ASSERT_TRUE(next.ReadProgress(pointer));
+  EXPECT_EQ(next.at({0, 0}).next_attempt, 1u) << "attempt 1 is the current one";
+  EXPECT_EQ(next.at({0, 1}).next_attempt, 0u);
+}
+
 TEST(ExecutionGraph, ProgressOfAnotherGraphIsRefused) {
   pb::JobPointer pointer;
   auto* progress = pointer.add_progress();
