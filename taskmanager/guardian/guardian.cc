@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "rpc/attempt_id.h"
 #include "taskmanager/guardian/boot_time.h"
 #include "taskmanager/guardian/process_tree.h"
@@ -24,6 +25,7 @@ namespace {
 
 // A look at all children costs more on a host with many processes: it gets a fifth of the time.
 constexpr int kSweepPause = 4;
+constexpr size_t kMaxFailureBytes = 2'000;
 constexpr Duration kLeastSweepPause = std::chrono::milliseconds(1);
 constexpr Duration kEndPatience = std::chrono::seconds(1);
 
@@ -254,6 +256,8 @@ GuardedTask* Guardian::OwnerOf(pid_t child) const {
 }
 
 void Guardian::Report(const pb::AttemptId& id, pb::FinalReport report) {
+  // It may quote a path or what a task said; one wild byte would make the event unreadable.
+  report.set_failure(CleanUtf8(report.failure(), kMaxFailureBytes));
   pb::GuardianEvent event;
   *event.mutable_ended()->mutable_id() = id;
   *event.mutable_ended()->mutable_report() = std::move(report);
