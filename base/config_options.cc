@@ -10,6 +10,7 @@ std::span<const OptionSpec* const> All() {
       &kZooKeeperSessionTimeout,
       &kClusterId,
       &kReplicaId,
+      &kMemberTimeout,
       &kRestAddress,
       &kRestPort,
       &kRestAdvertisedAddress,

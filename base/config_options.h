@@ -39,6 +39,13 @@ inline constexpr ConfigOption<std::string> kReplicaId{
      .default_text = "",
      .description = "this dispatcher's name, kept across restarts; empty: host name and RPC port, "
                     "with high-availability.type none: local"}};
+inline constexpr ConfigOption<Duration> kMemberTimeout{
+    {.key = "replica.member-timeout",
+     .default_text = "10 min",
+     .description = "a member that is away for so long is removed while two others remain; it is "
+                    "admitted again when it is back",
+     .least = "1 s",
+     .most = "3650 d"}};
 
 // ---- Addresses
 

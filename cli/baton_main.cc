@@ -47,6 +47,8 @@ int main(int argc, char** argv) {
   baton::AddLogsCommand(app, context);
   baton::AddCancelCommand(app, context);
   baton::AddLeaderCommand(app, context);
+  baton::AddReplicaCommand(app, context);
+  baton::AddTaskManagersCommand(app, context);
   baton::AddImportCommand(app, context);
   baton::AddRunCommand(app, context);
   baton::AddClusterCommand(app, context);

@@ -61,6 +61,8 @@ void AddShowCommand(CLI::App& app, CommandContext& context);
 void AddLogsCommand(CLI::App& app, CommandContext& context);
 void AddCancelCommand(CLI::App& app, CommandContext& context);
 void AddLeaderCommand(CLI::App& app, CommandContext& context);
+void AddReplicaCommand(CLI::App& app, CommandContext& context);
+void AddTaskManagersCommand(CLI::App& app, CommandContext& context);
 void AddImportCommand(CLI::App& app, CommandContext& context);
 void AddRunCommand(CLI::App& app, CommandContext& context);
 void AddClusterCommand(CLI::App& app, CommandContext& context);

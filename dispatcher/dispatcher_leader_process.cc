@@ -56,6 +56,27 @@ class DispatcherLeaderProcess::Gateway final : public DispatcherGateway {
       if (alive && alive->resource_manager_) callback(alive->resource_manager_->Describe());
     });
   }
+  void DrainTaskManager(DrainRequest request,
+                        absl::AnyInvocable<void(absl::Status)> callback) override {
+    AskProcess(std::move(callback), [request = std::move(request)](auto& process, auto callback) {
+      process.resource_manager_->Drain(request, std::move(callback));
+    });
+  }
+  void ForgetTaskManager(std::string id, absl::AnyInvocable<void(absl::Status)> callback) override {
+    AskProcess(std::move(callback), [id = TaskManagerId(id)](auto& process, auto callback) {
+      process.resource_manager_->ForgetTaskManager(id, std::move(callback));
+    });
+  }
+  void RetireReplica(ReplicaId id, absl::AnyInvocable<void(absl::Status)> callback) override {
+    AskProcess(std::move(callback), [id](auto& process, auto callback) {
+      process.membership_->Retire(id, std::move(callback));
+    });
+  }
+  void AdmitReplica(ReplicaId id, absl::AnyInvocable<void(absl::Status)> callback) override {
+    AskProcess(std::move(callback), [id](auto& process, auto callback) {
+      process.membership_->Admit(id, std::move(callback));
+    });
+  }
   void ReadTaskLog(TaskLogRequest request, Callback<TaskLogChunk> callback) override {
     Ask<absl::StatusOr<TaskLogChunk>>(std::move(callback),
                                       [request = std::move(request)](Dispatcher& d, auto callback) {
@@ -64,6 +85,16 @@ class DispatcherLeaderProcess::Gateway final : public DispatcherGateway {
   }
 
  private:
+  // Of what does not need the list of jobs.
+  template <class Question>
+  void AskProcess(absl::AnyInvocable<void(absl::Status)> callback, Question question) {
+    executor_->Post([process = process_, question = std::move(question),
+                     callback = EnsureAnswered<absl::Status>(std::move(callback))]() mutable {
+      auto alive = process.lock();
+      if (alive && alive->resource_manager_) question(*alive, std::move(callback));
+    });
+  }
+
   template <class Answer, class Question>
   void Ask(absl::AnyInvocable<void(Answer)> callback, Question question) {
     executor_->Post([process = process_, question = std::move(question),
@@ -112,10 +143,11 @@ void DispatcherLeaderProcess::Build() {
     return !self || !self->dispatcher_ || self->dispatcher_->JobIsLive(job);
   };
   resource_manager_ = std::make_shared<ResourceManager>(std::move(rm));
-  admission_ =
-      std::make_shared<MemberAdmission>(deps_.executor, resource_manager_.get(), deps_.add_member);
-  resource_manager_->OnMembersAsked([weak = std::weak_ptr(admission_)] {
-    if (auto admission = weak.lock()) admission->Evaluate();
+  membership_ = std::make_shared<Membership>(
+      Membership::Dependencies{deps_.executor, resource_manager_.get(), deps_.fence,
+                               ReplicaId(deps_.record.replica_id()), deps_.options.member_timeout});
+  resource_manager_->OnMembersAsked([weak = std::weak_ptr(membership_)] {
+    if (auto membership = weak.lock()) membership->Evaluate();
   });
 
   Dispatcher::Dependencies dispatcher;
@@ -129,6 +161,7 @@ void DispatcherLeaderProcess::Build() {
   dispatcher.options = deps_.options;
   dispatcher_ = std::make_shared<Dispatcher>(std::move(dispatcher));
   resource_manager_->Start();
+  membership_->Start();
   dispatcher_->Start();
 }
 
@@ -136,7 +169,7 @@ void DispatcherLeaderProcess::Stop() {
   // The strand may outlive this object's last other reference.
   deps_.executor->Post([self = shared_from_this()] {
     self->dispatcher_ = nullptr;
-    self->admission_ = nullptr;
+    self->membership_ = nullptr;
     self->resource_manager_ = nullptr;
     log::Info("leader process stopped epoch={}", self->deps_.record.epoch());
   });
@@ -164,7 +197,7 @@ void DispatcherLeaderProcess::OnLinkClosed(const RpcLinkPtr& link) {
 
 void DispatcherLeaderProcess::OnView(const LeadershipView& view) {
   deps_.executor->Post(IfAlive(weak_from_this(), [view](DispatcherLeaderProcess& self) {
-    if (self.admission_) self.admission_->OnView(view);
+    if (self.membership_) self.membership_->OnView(view);
   }));
 }
 

@@ -15,7 +15,7 @@
 #include "base/executor.h"
 #include "base/random.h"
 #include "dispatcher/dispatcher.h"
-#include "dispatcher/member_admission.h"
+#include "dispatcher/membership.h"
 #include "dispatcher/options.h"
 #include "dispatcher/resource_manager/resource_manager.h"
 #include "ha/leader_election.h"
@@ -35,7 +35,6 @@ class DispatcherLeaderProcess : public std::enable_shared_from_this<DispatcherLe
     pb::LeaderRecord record;
     BlobStorePtr blobs;
     LastLeaseAnswer last_lease_answer;
-    AddMember add_member;
     DispatcherOptions options;
   };
 
@@ -66,7 +65,7 @@ class DispatcherLeaderProcess : public std::enable_shared_from_this<DispatcherLe
   // On the executor; all null before Start has run and after Stop. In this order they die last to
   // first: the Dispatcher's jobs use the ResourceManager.
   std::shared_ptr<ResourceManager> resource_manager_;
-  std::shared_ptr<MemberAdmission> admission_;
+  std::shared_ptr<Membership> membership_;
   std::shared_ptr<Dispatcher> dispatcher_;
 };
 

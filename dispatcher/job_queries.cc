@@ -73,9 +73,10 @@ void Dispatcher::GetVertex(JobId job, std::string vertex_id, Callback<VertexDeta
 void Dispatcher::GetOverview(Callback<ClusterOverview> callback) {
   ClusterOverview overview;
   for (const TaskManagerInfo& info : deps_.resource_manager->Describe()) {
+    if (info.link == TaskManagerInfo::Link::kAwaited) continue;
     ++overview.task_managers;
     overview.slots_total += info.slots;
-    overview.slots_available += info.free_slots;
+    if (!info.drain) overview.slots_available += info.free_slots;
   }
   ListJobs([overview, callback = std::move(callback)](auto jobs) mutable {
     if (!jobs.ok()) return callback(jobs.status());

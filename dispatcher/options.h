@@ -18,6 +18,7 @@ struct DispatcherOptions {
   std::string assignment_policy = "greedy";
   HistoryLimits history;
   LeaseOptions lease;
+  Duration member_timeout = std::chrono::minutes(10);  // away for so long: removed (3.6)
 };
 
 }  // namespace baton

@@ -35,13 +35,15 @@ sigset_t EndSignals() {
 
 }  // namespace
 
-Config StartDaemon(const std::string& name, const std::string& description, int argc, char** argv) {
+Config StartDaemon(const std::string& name, const std::string& description, int argc, char** argv,
+                   std::span<const DaemonFlag> flags) {
   CLI::App app(description, name);
   std::string file;
   std::vector<std::string> overrides;
   app.add_option("--config", file, "configuration file (YAML)");
   app.add_option("-D", overrides, "key=value, wins over the file; repeatable")
       ->allow_extra_args(false);
+  for (const DaemonFlag& flag : flags) app.add_flag(flag.name, *flag.given, flag.description);
   app.set_version_flag("--version", std::string(kVersion));
   try {
     app.parse(argc, argv);

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "absl/status/status.h"
@@ -14,7 +15,14 @@ namespace baton {
 // Reads --config FILE and -D key=value, arms fault points, opens the log, ignores SIGPIPE and
 // blocks SIGTERM and SIGINT in this and every later thread. On a bad flag or configuration it says
 // so on stderr and exits with 2; --help exits with 0.
-Config StartDaemon(const std::string& name, const std::string& description, int argc, char** argv);
+// `flags` are those of this daemon alone; what they point to outlives the call.
+struct DaemonFlag {
+  const char* name;
+  const char* description;
+  bool* given;
+};
+Config StartDaemon(const std::string& name, const std::string& description, int argc, char** argv,
+                   std::span<const DaemonFlag> flags = {});
 
 // What security.cluster-secret-file holds; null: it names none.
 absl::StatusOr<ClusterSecretsPtr> LoadClusterSecrets(const Config& config);

@@ -14,6 +14,7 @@
 #include "entrypoint/daemon.h"
 #include "entrypoint/directories.h"
 #include "entrypoint/embedded_mode.h"
+#include "entrypoint/force_admission.h"
 #include "entrypoint/replica.h"
 #include "entrypoint/replica_config.h"
 #include "entrypoint/version.h"
@@ -207,6 +208,12 @@ int Serve(const Config& config) {
 }  // namespace baton
 
 int main(int argc, char** argv) {
-  return baton::Serve(
-      baton::StartDaemon("baton-dispatcher", "A replica of Baton's dispatcher.", argc, argv));
+  bool force_admission = false;
+  const baton::DaemonFlag flag = {
+      "--force-admission",
+      "write this replica into the list of members and end (see `baton replica admit --help`)",
+      &force_admission};
+  const baton::Config config = baton::StartDaemon(
+      "baton-dispatcher", "A replica of Baton's dispatcher.", argc, argv, {&flag, 1});
+  return force_admission ? baton::RunForcedAdmission(config) : baton::Serve(config);
 }

@@ -53,6 +53,10 @@ void Replica::BuildRest() {
     auto self = weak.lock();
     return self ? self->LocalGateway() : nullptr;
   };
+  deps.unreachable = [weak] {
+    auto self = weak.lock();
+    return self ? self->Unreachable() : std::set<std::string>();
+  };
   deps.store_ready = [] { return true; };  // the engine is open before there is a Replica
   deps.transfer = [weak](absl::AnyInvocable<void(absl::Status)> callback) {
     auto self = weak.lock();
@@ -177,30 +181,46 @@ void Replica::PassToLeaderProcess(const RpcLinkPtr& link, pb::Envelope message) 
 
 void Replica::StartPeers() {
   peers_ = NewPeerMonitor(deps_.frames, deps_.ha_executor, identity_);
-  peers_->Start({.on_dead =
-                     [weak = weak_from_this()](const ReplicaId& id, const Incarnation& dead) {
-                       auto self = weak.lock();
-                       if (!self) return;
-                       log::Info("replica is dead replica={} incarnation={}", id.value(),
-                                 dead.value());
-                       self->election_->ReportDeath(dead);
-                     },
-                 .on_link_up = nullptr,
-                 .on_pong =
-                     [weak = weak_from_this()](const ReplicaId&, const Incarnation& incarnation,
-                                               const pb::Pong& pong) {
-                       auto self = weak.lock();
-                       if (!self) return;
-                       self->silence_watch_->OnPong(incarnation, pong);
-                       self->election_->ObserveEpoch(Epoch{pong.epoch()});
-                     }});
+  const auto weak = weak_from_this();
+  peers_->Start(
+      {.on_dead = IfAlive(weak, [](Replica& self, const ReplicaId& id,
+                                   const Incarnation& dead) { self.OnPeerDead(id, dead); }),
+       .on_link_up = IfAlive(
+           weak, [](Replica& self, const ReplicaId& id) { self.NoteReach(id, Reach::kReachable); }),
+       .on_link_down = IfAlive(
+           weak,
+           [](Replica& self, const ReplicaId& id) { self.NoteReach(id, Reach::kUnreachable); }),
+       .on_pong = IfAlive(weak, [](Replica& self, const ReplicaId&, const Incarnation& incarnation,
+                                   const pb::Pong& pong) {
+         self.silence_watch_->OnPong(incarnation, pong);
+         self.election_->ObserveEpoch(Epoch{pong.epoch()});
+       })});
   silence_watch_ = std::make_shared<SilenceWatch>(
       SilenceWatch::Dependencies{deps_.ha_executor, peers_, settings_.id,
-                                 [weak = weak_from_this()](const LeaderIdentity& leader) {
-                                   if (auto self = weak.lock())
-                                     self->election_->ReportSilence(leader);
-                                 }});
+                                 IfAlive(weak, [](Replica& self, const LeaderIdentity& leader) {
+                                   self.election_->ReportSilence(leader);
+                                 })});
   silence_watch_->Start();
+}
+
+void Replica::OnPeerDead(const ReplicaId& id, const Incarnation& dead) {
+  log::Info("replica is dead replica={} incarnation={}", id.value(), dead.value());
+  NoteReach(id, Reach::kUnreachable);
+  election_->ReportDeath(dead);
+}
+
+void Replica::NoteReach(const ReplicaId& id, Reach reach) {
+  std::lock_guard lock(mutex_);
+  if (reach == Reach::kReachable) {
+    unreachable_.erase(id.value());
+  } else {
+    unreachable_.insert(id.value());
+  }
+}
+
+std::set<std::string> Replica::Unreachable() const {
+  std::lock_guard lock(mutex_);
+  return unreachable_;
 }
 
 void Replica::OnView(const LeadershipView& view) {
@@ -223,8 +243,14 @@ void Replica::SetPeers(const LeadershipView& view) {
   }
   peers.erase(settings_.id.value());
   std::vector<PeerAddress> addresses;
-  for (auto& [id, peer] : peers) addresses.push_back(std::move(peer));
+  std::set<std::string> wanted;
+  for (auto& [id, peer] : peers) {
+    wanted.insert(id);
+    addresses.push_back(std::move(peer));
+  }
   peers_->SetPeers(std::move(addresses));
+  std::lock_guard lock(mutex_);
+  std::erase_if(unreachable_, [&](const std::string& id) { return !wanted.contains(id); });
 }
 
 std::shared_ptr<DispatcherLeaderProcess> Replica::NewLeaderProcess(const pb::LeaderRecord& record,
@@ -241,11 +267,6 @@ std::shared_ptr<DispatcherLeaderProcess> Replica::NewLeaderProcess(const pb::Lea
                                                                 auto callback) {
     executor->Post([weak, id, callback = std::move(callback)]() mutable {
       if (auto self = weak.lock()) callback(self->election_->LastLeaseAnswer(id));
-    });
-  };
-  deps.add_member = [weak, executor = deps_.ha_executor](const pb::Member& member, auto callback) {
-    executor->Post([weak, member, callback = std::move(callback)]() mutable {
-      if (auto self = weak.lock()) self->election_->AddMember(member, std::move(callback));
     });
   };
   deps.options = settings_.dispatcher;

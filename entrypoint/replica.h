@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -76,6 +77,8 @@ class Replica final : public LeaderContender, public std::enable_shared_from_thi
   RequestHandler& rest() { return *rest_; }
   std::string rpc_address() const { return self_.rpc_address(); }
   LeadershipView View() const;  // any thread
+  // Replicas that this one cannot reach now, by id. Any thread.
+  std::set<std::string> Unreachable() const;
 
   // LeaderContender
   void OnGrant(const pb::LeaderRecord& record, LeaderFencePtr fence) override;
@@ -88,6 +91,9 @@ class Replica final : public LeaderContender, public std::enable_shared_from_thi
   void StartServer();
   void StartPeers();
   pb::Pong AnswerPing() const;
+  void OnPeerDead(const ReplicaId& id, const Incarnation& dead);
+  enum class Reach { kReachable, kUnreachable };
+  void NoteReach(const ReplicaId& id, Reach reach);
   void OnView(const LeadershipView& view);
   void SetPeers(const LeadershipView& view);
   void ServeTaskManagers();
@@ -115,6 +121,7 @@ class Replica final : public LeaderContender, public std::enable_shared_from_thi
   // Guarded by mutex_:
   LeaderElectionPtr election_;
   DispatcherGatewayPtr gateway_;  // while leading
+  std::set<std::string> unreachable_;
 };
 
 }  // namespace baton

@@ -34,6 +34,7 @@ DispatcherOptions DispatcherOptionsFrom(const Config& config) {
   dispatcher.history.max_results = Size(config, options::kJobStoreMaxCapacity);
   dispatcher.history.max_age = config.Get(options::kJobStoreExpirationTime);
   dispatcher.lease.lease = config.Get(options::kLease);
+  dispatcher.member_timeout = config.Get(options::kMemberTimeout);
   return dispatcher;
 }
 

@@ -39,8 +39,6 @@ class Election final : public LeaderElection, public std::enable_shared_from_thi
   void ObserveEpoch(Epoch epoch) override;
   void HandOver(absl::AnyInvocable<void(absl::Status)> callback) override;
   void Stop(absl::AnyInvocable<void()> callback) override;
-  void AddMember(const pb::Member& member,
-                 absl::AnyInvocable<void(absl::Status)> callback) override;
   pb::LeaseQueryReply AnswerLeaseQuery(const TaskManagerId& task_manager) override;
   std::optional<TimePoint> LastLeaseAnswer(const TaskManagerId& task_manager) const override;
 
@@ -99,8 +97,6 @@ class Election final : public LeaderElection, public std::enable_shared_from_thi
   void OnResigned(const MultiResult& result);
   void FinishHandOver(const absl::Status& status);
   void CloseNow();
-  void OnMembersRead(const pb::Member& member, absl::StatusOr<NodeData> found,
-                     absl::AnyInvocable<void(absl::Status)> callback);
 
   // Constant after construction.
   const CoordinationClientPtr client_;

@@ -16,22 +16,6 @@ constexpr Duration kConfirmInterval = std::chrono::seconds(1);
 constexpr Duration kStandBack = std::chrono::seconds(1);
 // A leader that is told to stop does so even when its commits do not drain (T7).
 constexpr Duration kStopLimit = std::chrono::seconds(5);
-constexpr int kMaxMembers = 32;
-
-pb::MemberList WithMember(pb::MemberList list, const pb::Member& member) {
-  auto& members = *list.mutable_members();
-  const auto same = std::find_if(members.begin(), members.end(), [&](const auto& other) {
-    return other.replica_id() == member.replica_id();
-  });
-  // A new address is a removal and an addition (3.6).
-  if (same != members.end()) {
-    *same = member;
-  } else {
-    *list.add_members() = member;
-  }
-  list.set_version(list.version() + 1);
-  return list;
-}
 
 }  // namespace
 
@@ -142,40 +126,6 @@ void Election::CloseNow() {
   client_->Close();  // its ephemerals go at once
   PublishView();
   for (auto& callback : std::exchange(on_stopped_, {})) executor_->Post(std::move(callback));
-}
-
-void Election::AddMember(const pb::Member& member,
-                         absl::AnyInvocable<void(absl::Status)> callback) {
-  if (!leading_) {
-    return executor_->Post([callback = std::move(callback)]() mutable {
-      callback(Aborted("this replica does not lead"));
-    });
-  }
-  client_->Get(paths_.members(), nullptr,
-               IfAlive(weak_from_this(), [member, callback = std::move(callback)](
-                                             Election& election, auto found) mutable {
-                 election.OnMembersRead(member, std::move(found), std::move(callback));
-               }));
-}
-
-void Election::OnMembersRead(const pb::Member& member, absl::StatusOr<NodeData> found,
-                             absl::AnyInvocable<void(absl::Status)> callback) {
-  if (!found.ok()) return callback(found.status());
-  if (!leading_) return callback(Aborted("this replica does not lead"));
-  pb::MemberList list;
-  if (!list.ParseFromString(found->data)) {
-    return callback(DataLoss("the record in `members` is unreadable"));
-  }
-  if (IsMember(list, member.replica_id(), member.rpc_address())) return callback(absl::OkStatus());
-  if (list.members_size() >= kMaxMembers) {
-    return callback(ResourceExhausted("there are {} members already", list.members_size()));
-  }
-  list = WithMember(std::move(list), member);
-  log::Info("adding a member replica={} rpc={} members_version={}", member.replica_id(),
-            member.rpc_address(), list.version());
-  leading_->fence->Commit(
-      {CoordinationOp::Set(paths_.members(), list.SerializeAsString(), found->stat.version)},
-      std::move(callback));
 }
 
 pb::LeaseQueryReply Election::AnswerLeaseQuery(const TaskManagerId& task_manager) {

@@ -103,11 +103,6 @@ class LeaderElection {
   // Hands over if leading, then leaves the election and closes the session.
   virtual void Stop(absl::AnyInvocable<void()> callback) = 0;
 
-  // Leading: adds a member. The caller has made sure of 3.6 (every TaskManager of the roster asks
-  // it too).
-  virtual void AddMember(const pb::Member& member,
-                         absl::AnyInvocable<void(absl::Status)> callback) = 0;
-
   // Way 2 of 3.6, linearised with grant, pause and resume: what this replica may answer now.
   // `leads` is false for a standby and for a paused leader; the answer is remembered for each
   // TaskManager, because a leader must not count X as lost before lease + 1 s after it.

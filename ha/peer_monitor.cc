@@ -194,6 +194,7 @@ void Monitor::OnClosed(const ReplicaId& id, uint64_t attempt, const absl::Status
   log::Info("link to peer closed replica={}: {}", id.value(), Describe(why));
   peer->link.reset();
   Connect(*peer);  // at once: its answer tells a dead process from a broken connection
+  if (listener_.on_link_down) listener_.on_link_down(id);
 }
 
 void Monitor::SchedulePing(const Peer& peer, Duration delay) {

@@ -37,6 +37,7 @@ class PeerMonitor {
   struct Listener {
     std::function<void(const ReplicaId&, const Incarnation&)> on_dead;
     std::function<void(const ReplicaId&)> on_link_up;
+    std::function<void(const ReplicaId&)> on_link_down;  // of a peer that is still wanted
     // The incarnation is that of the process which answered. May be null, as the others.
     std::function<void(const ReplicaId&, const Incarnation&, const pb::Pong&)> on_pong;
   };

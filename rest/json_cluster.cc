@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "rest/http_address.h"
 #include "rest/json_parts.h"
@@ -44,6 +45,18 @@ int PortOf(const std::string& address) {
   return parsed.ok() ? std::stoi(parsed->port) : -1;
 }
 
+const char* StatusOf(TaskManagerInfo::Link link) {
+  switch (link) {
+    case TaskManagerInfo::Link::kConnected:
+      return "connected";
+    case TaskManagerInfo::Link::kDisconnected:
+      return "disconnected";
+    case TaskManagerInfo::Link::kAwaited:
+      return "awaited";
+  }
+  return "";
+}
+
 json TaskManager(const TaskManagerInfo& tm) {
   const uint32_t used = tm.slots - std::min(tm.slots, tm.free_slots);
   return {{"id", tm.id},
@@ -55,6 +68,9 @@ json TaskManager(const TaskManagerInfo& tm) {
           {"slotsNumber", tm.slots},
           {"freeSlots", tm.free_slots},
           {"assignedTasks", used},
+          {"status", StatusOf(tm.link)},
+          {"draining", tm.drain.has_value()},
+          {"drainDeadline", tm.drain ? tm.drain->deadline : kNotYet},
           {"totalResource", Resource(tm, tm.slots)},
           {"freeResource", Resource(tm, tm.free_slots)},
           {"hardware",
@@ -135,35 +151,46 @@ std::string LeaderJson(const pb::LeaderRecord& leader) {
                    {"cause", leader.cause()}});
 }
 
-std::string ReplicasJson(const LeadershipView& view) {
-  std::set<std::string> members;
-  for (const pb::Member& member : view.members.members()) members.insert(member.replica_id());
-  std::set<std::string> alive;
+// A process that died a moment ago has its node until its session ends; whoever cannot be reached
+// is not called alive.
+std::string ReplicasJson(const LeadershipView& view, const std::set<std::string>& unreachable) {
+  // A member is an id at an address.
+  std::set<std::pair<std::string, std::string>> members;
+  for (const pb::Member& member : view.members.members()) {
+    members.emplace(member.replica_id(), member.rpc_address());
+  }
+  const std::set<std::string> retired(view.members.retired().begin(), view.members.retired().end());
+  std::set<std::string> registered;
   json list = json::array();
   for (const pb::ReplicaRecord& replica : view.replicas) {
-    alive.insert(replica.replica_id());
+    registered.insert(replica.replica_id());
     list.push_back(
         {{"id", replica.replica_id()},
          {"incarnation", replica.incarnation()},
          {"address", replica.rest_address()},
          {"rpcAddress", replica.rpc_address()},
          {"version", replica.build_version()},
-         {"alive", true},
-         {"member", members.contains(replica.replica_id())},
+         {"alive", !unreachable.contains(replica.replica_id())},
+         {"registered", true},
+         {"member", members.contains({replica.replica_id(), replica.rpc_address()})},
+         {"retired", retired.contains(replica.replica_id())},
          {"leader", view.leader && view.leader->incarnation() == replica.incarnation()}});
   }
   for (const pb::Member& member : view.members.members()) {
-    if (alive.contains(member.replica_id())) continue;
+    if (registered.contains(member.replica_id())) continue;
     list.push_back({{"id", member.replica_id()},
                     {"incarnation", ""},
                     {"address", ""},
                     {"rpcAddress", member.rpc_address()},
                     {"version", ""},
                     {"alive", false},
+                    {"registered", false},
                     {"member", true},
+                    {"retired", false},
                     {"leader", false}});
   }
   return Dump(json{{"replicas", std::move(list)},
+                   {"retired", retired},
                    {"membersVersion", view.members.version()},
                    {"connected", view.connected}});
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,7 @@ std::string OverviewJson(const ClusterOverview& overview, const std::string& ver
 std::string TaskManagersJson(const std::vector<TaskManagerInfo>& task_managers);
 std::string TaskManagerJson(const TaskManagerInfo& task_manager);
 std::string LeaderJson(const pb::LeaderRecord& leader);
-std::string ReplicasJson(const LeadershipView& view);
+std::string ReplicasJson(const LeadershipView& view, const std::set<std::string>& unreachable = {});
 std::string FailoversJson(const std::vector<Failover>& failovers);
 std::string HealthJson(const ReplicaId& self, const std::string& status);
 

@@ -28,5 +28,6 @@ void AddJobRoutes(const LeaderRoutesContext& context, Router& router);
 void AddVertexRoutes(const LeaderRoutesContext& context, Router& router);
 void AddTaskLogRoutes(const LeaderRoutesContext& context, Router& router);
 void AddClusterRoutes(const LeaderRoutesContext& context, Router& router);
+void AddOperatorRoutes(const LeaderRoutesContext& context, Router& router);
 
 }  // namespace baton

@@ -72,6 +72,7 @@ void RestEndpoint::AddRoutesOfLeader() {
   const LeaderRoutesContext context{deps_.executor,   deps_.random,   options_.job_limits,
                                     options_.version, deps_.transfer, options_.max_log_followers};
   AddClusterRoutes(context, router_);
+  AddOperatorRoutes(context, router_);
   AddSubmissionRoutes(context, router_);
   AddJobRoutes(context, router_);
   AddVertexRoutes(context, router_);

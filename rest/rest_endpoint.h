@@ -11,6 +11,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <variant>
 
@@ -47,6 +48,8 @@ class RestEndpoint final : public RequestHandler,
     std::function<LeadershipView()> view;                 // LeaderElection::Snapshot
     std::function<DispatcherGatewayPtr()> local_gateway;  // null unless this replica leads now
     std::function<bool()> store_ready;                    // for /ready
+    // Replicas that this one cannot reach now, by id; null: not known.
+    std::function<std::set<std::string>()> unreachable;
     // Hands the baton over; called only while this replica leads.
     std::function<void(absl::AnyInvocable<void(absl::Status)>)> transfer;
     std::function<std::string()> metrics;  // Prometheus text of the process; may be null

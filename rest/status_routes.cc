@@ -37,7 +37,9 @@ void RestEndpoint::AddStatusRoutes() {
     return JsonResponse(200, ConfigJson(self.options_.version));
   });
   add("/replicas", [](Self self, const RoutedRequest&) {
-    return JsonResponse(200, ReplicasJson(self.deps_.view()));
+    const auto& unreachable = self.deps_.unreachable;
+    return JsonResponse(200, ReplicasJson(self.deps_.view(),
+                                          unreachable ? unreachable() : std::set<std::string>()));
   });
   add("/failovers", [](Self self, const RoutedRequest&) {
     return JsonResponse(200, FailoversJson(self.history_.Snapshot()));

@@ -103,8 +103,21 @@ struct ClusterOverview {
   uint32_t jobs_failed = 0;
 };
 
+// A TaskManager takes no more tasks; those that run at the deadline are moved.
+struct DrainInfo {
+  WallMillis deadline = kNotYet;  // none: they may finish
+};
+
 struct TaskManagerInfo {
+  enum class Link {
+    kConnected,
+    kDisconnected,  // its tasks may be alive: it is waited for
+    kAwaited,       // held tasks under an earlier leader and has not been heard since
+  };
+
   std::string id;
+  Link link = Link::kConnected;
+  std::optional<DrainInfo> drain;
   std::string host;
   std::string rpc_address;  // of its link
   std::string liveness_address;
@@ -114,6 +127,14 @@ struct TaskManagerInfo {
   uint64_t memory_bytes = 0;
   WallMillis last_heartbeat = kNotYet;
   std::vector<JobId> allocated;  // the job of each slot in use
+};
+
+struct DrainRequest {
+  enum class Action { kBegin, kCancel };
+
+  std::string task_manager;
+  Action action = Action::kBegin;
+  std::optional<Duration> deadline;  // from now; none: tasks may finish
 };
 
 struct TaskLogRequest {
@@ -156,6 +177,19 @@ class DispatcherGateway {
 
   virtual void GetOverview(Callback<ClusterOverview> callback) = 0;
   virtual void ListTaskManagers(Callback<std::vector<TaskManagerInfo>> callback) = 0;
+  // OK once the TaskManager has it. Repeatable; the newest counts.
+  virtual void DrainTaskManager(DrainRequest request,
+                                absl::AnyInvocable<void(absl::Status)> callback) = 0;
+  // Its host is dead, says the operator: its subtasks run elsewhere from now on.
+  // kFailedPrecondition: it is alive.
+  virtual void ForgetTaskManager(std::string id,
+                                 absl::AnyInvocable<void(absl::Status)> callback) = 0;
+
+  // OK once the list of members is changed (3.6). kFailedPrecondition: it leads.
+  virtual void RetireReplica(ReplicaId id, absl::AnyInvocable<void(absl::Status)> callback) = 0;
+  // One that was retired may be admitted again.
+  virtual void AdmitReplica(ReplicaId id, absl::AnyInvocable<void(absl::Status)> callback) = 0;
+
   virtual void ReadTaskLog(TaskLogRequest request, Callback<TaskLogChunk> callback) = 0;
 };
 using DispatcherGatewayPtr = std::shared_ptr<DispatcherGateway>;

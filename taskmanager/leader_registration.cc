@@ -200,6 +200,7 @@ void LeaderRegistration::OnHeartbeatReply(TimePoint sent, const std::string& reg
   if (!reply.ok() || !reply->has_heartbeat_reply()) {
     const bool refused = reply.ok() || (reply.status().code() != absl::StatusCode::kUnknown &&
                                         reply.status().code() != absl::StatusCode::kUnavailable &&
+                                        !absl::IsResourceExhausted(reply.status()) &&
                                         !absl::IsDeadlineExceeded(reply.status()));
     if (!refused) return;  // silence: the link tells, or the members are asked
     End("the leader refuses its heartbeat");

@@ -1,13 +1,17 @@
 #include "taskmanager/task_executor.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "rpc/attempt_id.h"
 
 namespace baton {
 namespace {
+
+constexpr size_t kMaxFailureBytes = 2'000;
 
 pb::Hello HelloOf(const TaskExecutorOptions& options, const Incarnation& incarnation) {
   pb::Hello hello;
@@ -106,6 +110,10 @@ pb::RegisterTaskManager TaskExecutor::MakeRegistration() {
   description.set_cpu_cores(options.cpu_cores);
   description.set_memory_bytes(options.memory_bytes);
   description.set_host(options.host);
+  description.set_lease_ms(ToMillis(options.lease));
+  if (const auto drain = drain_.Describe(dependencies_.executor->Now())) {
+    *description.mutable_drain() = *drain;
+  }
   for (auto& status : tasks_.TakeInventory(dependencies_.executor->Now())) {
     *request.add_inventory() = std::move(status);
   }
@@ -126,9 +134,11 @@ void TaskExecutor::UpdateAddresses() {
   }
   // A replica that is not yet a member may be announced as the leader of a new cluster.
   const auto& leader = registration_->announced();
-  if (!leader.rpc_address().empty() && !links_->FindLeader(leader)) {
-    addresses.insert(leader.rpc_address());
-  }
+  const RpcLinkPtr found = links_->FindLeader(leader);
+  const bool kept = found && std::any_of(addresses.begin(), addresses.end(), [&](const auto& kept) {
+                      return links_->FindAt(kept) == found;
+                    });
+  if (!leader.rpc_address().empty() && !kept) addresses.insert(leader.rpc_address());
   links_->SetAddresses(addresses);
 }
 
@@ -143,6 +153,8 @@ void TaskExecutor::OnMessage(const RpcLinkPtr& link, const pb::Envelope& message
       return OnCancelTasks(link, message);
     case pb::Envelope::kConfirmReports:
       return OnConfirmReports(link, message.confirm_reports());
+    case pb::Envelope::kDrainTaskManager:
+      return OnDrain(link, message);
     case pb::Envelope::kReadTaskLog:
       return OnReadTaskLog(link, message);
     default:
@@ -220,6 +232,19 @@ void TaskExecutor::OnConfirmReports(const RpcLinkPtr& link, const pb::ConfirmRep
   }
 }
 
+void TaskExecutor::OnDrain(const RpcLinkPtr& link, const pb::Envelope& message) {
+  const pb::DrainTaskManager& drain = message.drain_task_manager();
+  const absl::Status allowed = registration_->Check(link, drain.registration_id());
+  if (!allowed.ok()) return link->ReplyError(message, allowed);
+  drain_.Set(drain, dependencies_.executor->Now());
+  log::Info("{} tasks={}", drain.has_drain() ? "draining" : "taking tasks again",
+            tasks_.alive_count());
+  pb::Envelope reply;
+  reply.set_epoch(registration_->epoch().value);
+  reply.mutable_drain_task_manager_reply();
+  link->Reply(message, std::move(reply));
+}
+
 void TaskExecutor::OnReadTaskLog(const RpcLinkPtr& link, const pb::Envelope& message) {
   const pb::ReadTaskLog& read = message.read_task_log();
   const auto id = FromProto(read.id());
@@ -246,6 +271,8 @@ void TaskExecutor::OnTaskStarted(const ExecutionAttemptId& id, int64_t pid, Wall
 }
 
 void TaskExecutor::OnTaskEnded(const ExecutionAttemptId& id, pb::FinalReport report) {
+  // Whatever launched it: a leader that cannot read one report reads none of its message.
+  report.set_failure(CleanUtf8(report.failure(), kMaxFailureBytes));
   if (stopping_ && report.outcome() == pb::FinalReport::CANCELED && !tasks_.IsCancelRequested(id)) {
     // Nobody cancelled it: to the leader this is the loss of a worker.
     report.set_outcome(pb::FinalReport::GUARDIAN_LOST);

@@ -25,6 +25,7 @@
 #include "rpc/rpc_link.h"
 #include "taskmanager/deployment.h"
 #include "taskmanager/dispatcher_links.h"
+#include "taskmanager/drain_state.h"
 #include "taskmanager/leader_registration.h"
 #include "taskmanager/lease_keeper.h"
 #include "taskmanager/process_launcher.h"
@@ -90,6 +91,7 @@ class TaskExecutor : public std::enable_shared_from_this<TaskExecutor> {
   absl::Status Deploy(const pb::TaskDeployment& task);
   void OnCancelTasks(const RpcLinkPtr& link, const pb::Envelope& message);
   void OnConfirmReports(const RpcLinkPtr& link, const pb::ConfirmReports& confirm);
+  void OnDrain(const RpcLinkPtr& link, const pb::Envelope& message);
   void OnReadTaskLog(const RpcLinkPtr& link, const pb::Envelope& message);
 
   void OnTaskStarted(const ExecutionAttemptId& id, int64_t pid, WallMillis started);
@@ -108,6 +110,7 @@ class TaskExecutor : public std::enable_shared_from_this<TaskExecutor> {
   std::shared_ptr<LeaseKeeper> lease_;
   std::shared_ptr<LeaderRegistration> registration_;
   TaskTable tasks_;
+  DrainState drain_;
   bool report_posted_ = false;
   bool stopping_ = false;
   absl::AnyInvocable<void()> stopped_;  // null: not stopping, or called

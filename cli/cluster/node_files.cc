@@ -177,15 +177,6 @@ absl::StatusOr<std::string> Program(const std::vector<std::string>& candidates,
   return NotFound("{} is not installed (looked for {})", what, tried);
 }
 
-// The daemons stand beside whichever program this is.
-absl::StatusOr<std::string> Daemon(const std::string& name) {
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  const char* elsewhere = std::getenv("BATON_BIN_DIR");
-  const std::string directory = elsewhere != nullptr ? elsewhere : self.parent_path().string();
-  return Program({directory + "/" + name}, name);
-}
-
 absl::StatusOr<std::vector<std::string>> ZooKeeperCommand(const std::string& config) {
   auto java = Program({"/usr/bin/java"}, "Java (Debian: default-jre-headless)");
   if (!java.ok()) return java.status();
@@ -209,7 +200,8 @@ absl::StatusOr<std::vector<std::string>> Arguments(const ClusterNode& node,
     if (!haproxy.ok()) return haproxy.status();
     return std::vector<std::string>{*haproxy, "-db", "-f", config};
   }
-  auto daemon = Daemon(node.kind == NodeKind::kReplica ? "baton-dispatcher" : "baton-taskmanager");
+  auto daemon =
+      DaemonPath(node.kind == NodeKind::kReplica ? "baton-dispatcher" : "baton-taskmanager");
   if (!daemon.ok()) return daemon.status();
   return std::vector<std::string>{*daemon, "--config", config};
 }
@@ -242,6 +234,14 @@ absl::StatusOr<SpawnSpec> CommandOf(const ClusterState& state, const ClusterNode
     spec.network_namespace = HostNetwork(state.network).NamespaceFile(node.name);
   }
   return spec;
+}
+
+absl::StatusOr<std::string> DaemonPath(const std::string& name) {
+  std::error_code error;
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  const char* elsewhere = std::getenv("BATON_BIN_DIR");
+  const std::string directory = elsewhere != nullptr ? elsewhere : self.parent_path().string();
+  return Program({directory + "/" + name}, name);
 }
 
 }  // namespace baton

@@ -18,4 +18,8 @@ absl::Status WriteNodeFiles(const ClusterState& state);
 // kNotFound: a program is missing; the message says which and where it was looked for.
 absl::StatusOr<SpawnSpec> CommandOf(const ClusterState& state, const ClusterNode& node);
 
+// The path of a program of ours ("baton-dispatcher"): it stands beside this one, or in
+// BATON_BIN_DIR. kNotFound.
+absl::StatusOr<std::string> DaemonPath(const std::string& name);
+
 }  // namespace baton

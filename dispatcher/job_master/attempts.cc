@@ -243,15 +243,18 @@ void JobMaster::OnAttemptLost(const ExecutionAttemptId& id, LossReason reason,
 // them.
 void JobMaster::OnLost(SubtaskIndex index, LossReason reason, const std::string& why) {
   ExecutionVertex& subtask = graph_.at(index);
-  log::Warning("attempt lost attempt={} why={}", subtask.execution->id.ToString(), why);
+  const log::Level level = reason == LossReason::kMoved ? log::Level::kInfo : log::Level::kWarning;
+  log::Write(level,
+             fmt::format("attempt lost attempt={} why={}", subtask.execution->id.ToString(), why));
   subtask.execution->failure = why;
   graph_.Move(index, ExecutionState::kFailed, deps_.executor->WallNow());
-  RecordException(index, why);
+  if (reason != LossReason::kMoved) RecordException(index, why);
   if (status_ == JobStatus::kFailing || status_ == JobStatus::kCancelling) return CheckEnded();
   if (reason == LossReason::kRefused) {
     if (++subtask.refusals < kMaxRefusals) return RunAgain(index, kRefusalDelay);
     return BeginFailing(fmt::format("refused {} times, at last: {}", kMaxRefusals, why));
   }
+  if (reason == LossReason::kMoved) return RunAgain(index, Duration::zero());
   if (++subtask.losses < kMaxLosses) return RunAgain(index, Duration::zero());
   BeginFailing(fmt::format("lost {} times with its TaskManager, at last: {}", kMaxLosses, why));
 }

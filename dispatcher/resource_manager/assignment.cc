@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "dispatcher/resource_manager/resource_manager.h"
+#include "ha/view_board.h"
 #include "rpc/attempt_id.h"
 
 namespace baton {
@@ -14,6 +15,8 @@ namespace {
 constexpr Duration kDeployTimeout = std::chrono::seconds(10);
 constexpr Duration kCancelTimeout = std::chrono::seconds(10);
 constexpr size_t kMaxTasksPerMessage = 500;
+// A frame holds 16 MiB and a task at most about 1 MiB: one that is large never fails another job's.
+constexpr size_t kMaxBytesPerMessage = 4 << 20;
 
 std::vector<ExecutionAttemptId> Ids(const pb::DeployTasks& message) {
   std::vector<ExecutionAttemptId> ids;
@@ -46,13 +49,20 @@ size_t ResourceManager::CountWaiting(size_t enough) const {
   return waiting;
 }
 
+// A leader that has not confirmed itself of late may be paused or deposed: it orders nothing (3.5,
+// I4). The tick comes back to what is held.
+bool ResourceManager::IsConfirmed() const {
+  return deps_.executor->Now() - deps_.fence->last_confirmation() <= kConfirmationLife;
+}
+
 void ResourceManager::RunRound() {
+  if (!IsConfirmed()) return;
   std::vector<SessionPtr> workers;
   std::vector<WorkerSlots> slots;
   size_t free = 0;
   const bool wanted = CountWaiting(1) > 0;
   for (auto& [id, session] : sessions_) {
-    if (!wanted || !session->link || session->free_slots() == 0) continue;
+    if (!wanted || !session->link || session->drain || session->free_slots() == 0) continue;
     // It may hold tasks from now on: that must be durable before the first deployment.
     if (session->enlistment == TaskManagerSession::Enlistment::kAbsent) Enlist(session);
     if (session->enlistment != TaskManagerSession::Enlistment::kEnlisted) continue;
@@ -102,8 +112,10 @@ void ResourceManager::Flush(TaskManagerSession& session) {
     session.to_confirm.clear();
     return;
   }
-  SendDeployments(session);
-  SendCancels(session);
+  if (IsConfirmed()) {
+    SendDeployments(session);
+    SendCancels(session);
+  }
   if (!session.to_confirm.empty()) {
     pb::Envelope envelope;
     envelope.set_epoch(deps_.leader.epoch());
@@ -117,13 +129,16 @@ void ResourceManager::Flush(TaskManagerSession& session) {
 
 void ResourceManager::SendDeployments(TaskManagerSession& session) {
   auto tasks = std::exchange(session.to_deploy, {});
-  for (size_t begin = 0; begin < tasks.size(); begin += kMaxTasksPerMessage) {
+  for (size_t next = 0; next < tasks.size();) {
     pb::Envelope envelope;
     envelope.set_epoch(deps_.leader.epoch());
     pb::DeployTasks& message = *envelope.mutable_deploy_tasks();
     message.set_registration_id(session.registration_id);
-    const size_t end = std::min(tasks.size(), begin + kMaxTasksPerMessage);
-    for (size_t i = begin; i < end; ++i) *message.add_tasks() = std::move(tasks[i]);
+    const size_t end = std::min(tasks.size(), next + kMaxTasksPerMessage);
+    for (size_t bytes = 0; next < end && bytes < kMaxBytesPerMessage; ++next) {
+      bytes += tasks[next].ByteSizeLong();
+      *message.add_tasks() = std::move(tasks[next]);
+    }
     auto sent = Ids(message);
     session.link->Call(std::move(envelope), kDeployTimeout,
                        BindTo(deps_.executor, IfAlive(weak_from_this(),

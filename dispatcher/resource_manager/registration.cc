@@ -35,12 +35,17 @@ void ResourceManager::OnRegister(const RpcLinkPtr& link, const pb::Envelope& mes
                             FailedPrecondition("deposed: epoch {} is known, this is {}",
                                                request.highest_epoch_seen(), deps_.leader.epoch()));
   }
+  if (request.description().lease_ms() > ToMillis(deps_.lease.lease)) {
+    return link->ReplyError(
+        message, FailedPrecondition("its lease of {} ms is longer than that of the dispatchers, {} "
+                                    "ms: taskmanager.lease must be the same everywhere",
+                                    request.description().lease_ms(), ToMillis(deps_.lease.lease)));
+  }
   const TaskManagerId id(request.description().id());
   const uint64_t number = ++last_registration_;
   pending_registrations_[id] = number;
-  deps_.fence->Confirm(BindTo(
-      deps_.executor, IfAlive(weak_from_this(), [link, message, id, number](ResourceManager& self,
-                                                                            absl::Status status) {
+  confirmed_->Pass(IfAlive(
+      weak_from_this(), [link, message, id, number](ResourceManager& self, absl::Status status) {
         auto pending = self.pending_registrations_.find(id);
         if (pending == self.pending_registrations_.end() || pending->second != number) {
           return link->ReplyError(message, Aborted("a newer registration has come"));
@@ -48,7 +53,7 @@ void ResourceManager::OnRegister(const RpcLinkPtr& link, const pb::Envelope& mes
         self.pending_registrations_.erase(pending);
         if (!status.ok()) return link->ReplyError(message, status);
         if (!link->closed()) self.AcceptRegistration(link, message);
-      })));
+      }));
 }
 
 void ResourceManager::AcceptRegistration(const RpcLinkPtr& link, const pb::Envelope& message) {
@@ -75,6 +80,9 @@ void ResourceManager::AcceptRegistration(const RpcLinkPtr& link, const pb::Envel
   session->last_heartbeat = deps_.executor->WallNow();
   session->to_deploy.clear();
   session->to_cancel.clear();
+  pb::DrainTaskManager drain;
+  if (request.description().has_drain()) *drain.mutable_drain() = request.description().drain();
+  NoteDrain(*session, drain);
 
   pb::Envelope envelope;
   envelope.set_epoch(deps_.leader.epoch());
@@ -134,22 +142,22 @@ void ResourceManager::OnHeartbeat(const RpcLinkPtr& link, const pb::Envelope& me
     session->members_version = heartbeat.members_version();
     if (on_members_asked_) on_members_asked_();
   }
-  deps_.fence->Confirm(
-      BindTo(deps_.executor,
-             IfAlive(weak_from_this(), [link, message](ResourceManager& self, absl::Status status) {
-               if (!status.ok()) return link->ReplyError(message, status);
-               const SessionPtr session =
-                   self.FindSession(link.get(), message.heartbeat().registration_id());
-               if (!session) return;  // it registered again in between; that answer counts
-               pb::Envelope envelope;
-               envelope.set_epoch(self.deps_.leader.epoch());
-               pb::HeartbeatReply& reply = *envelope.mutable_heartbeat_reply();
-               reply.set_epoch(self.deps_.leader.epoch());
-               reply.set_registration_id(session->registration_id);
-               *reply.mutable_members() = self.members_;
-               link->Reply(message, std::move(envelope));
-               session->last_answered = self.deps_.executor->Now();
-             })));
+  confirmed_->Pass(IfAlive(weak_from_this(), [link, message](ResourceManager& self,
+                                                             absl::Status status) {
+    if (!status.ok()) return link->ReplyError(message, status);
+    const SessionPtr session = self.FindSession(link.get(), message.heartbeat().registration_id());
+    if (!session) return;  // it registered again in between; that answer counts
+    pb::Envelope envelope;
+    envelope.set_epoch(self.deps_.leader.epoch());
+    pb::HeartbeatReply& reply = *envelope.mutable_heartbeat_reply();
+    reply.set_epoch(self.deps_.leader.epoch());
+    reply.set_registration_id(session->registration_id);
+    *reply.mutable_members() = self.members_;
+    link->Reply(message, std::move(envelope));
+    session->last_answered = self.deps_.executor->Now();
+    // Whatever was being decided about it knew of an older answer.
+    self.loss_detector_->Forget(session->id);
+  }));
 }
 
 void ResourceManager::OnReports(const RpcLinkPtr& link, const pb::TaskReports& reports) {
@@ -175,6 +183,11 @@ void ResourceManager::ApplyStatus(TaskManagerSession& session, const ExecutionAt
   if (ended && !it->second.ended) {
     it->second.ended = true;
     --session.active;
+  }
+  if (ended && it->second.moving && status.report().outcome() == pb::FinalReport::CANCELED) {
+    session.to_confirm.push_back(id);
+    ScheduleFlush(session);
+    return LoseAttempt(session, id, LossReason::kMoved, "moved, its TaskManager drains");
   }
   ReportedAttempt reported{session.id, id, status};
   if (auto source = sources_.find(id.job); source != sources_.end()) {

@@ -14,20 +14,19 @@ namespace {
 
 constexpr Duration kTick = std::chrono::seconds(1);
 constexpr Duration kRosterRetry = std::chrono::milliseconds(200);
-// One that was not answered for so long is watched, connected or not.
-constexpr Duration kSilence = std::chrono::seconds(5);
 // An empty TaskManager stays on the roster for a while: the next task would write it again.
 constexpr Duration kEmptyBeforeDelisting = std::chrono::seconds(30);
 
 LossDetector::Suspect SuspectOf(const TaskManagerSession& session) {
   return {session.description.liveness_address(), session.description.guardian_incarnation(),
-          session.last_answered};
+          session.last_answered, std::chrono::milliseconds(session.description.lease_ms())};
 }
 
 }  // namespace
 
 ResourceManager::ResourceManager(Dependencies dependencies)
     : deps_(std::move(dependencies)),
+      confirmed_(std::make_shared<ConfirmationGate>(deps_.fence, deps_.executor)),
       roster_(std::make_shared<Roster>(deps_.fence, deps_.executor)),
       loss_detector_(std::make_shared<LossDetector>(
           LossDetector::Dependencies{deps_.executor, deps_.transport, deps_.fence,
@@ -62,7 +61,10 @@ void ResourceManager::OnRosterLoaded(
       continue;
     }
     awaited_.insert(id);
-    loss_detector_->Watch(id, {entry.liveness_address(), entry.guardian_incarnation(), {}});
+    loss_detector_->Watch(id, {entry.liveness_address(),
+                               entry.guardian_incarnation(),
+                               {},
+                               std::chrono::milliseconds(entry.lease_ms())});
   }
   log::Info("roster read epoch={} waiting_for={}", deps_.leader.epoch(), awaited_.size());
   NotifyIfSettled();
@@ -242,7 +244,10 @@ void ResourceManager::DelistEmptyOnes() {
     roster_->Delist(
         id,
         IfAlive(weak_from_this(), [session = session](ResourceManager& self, absl::Status status) {
-          session->enlistment = status.ok() ? Enlistment::kAbsent : Enlistment::kEnlisted;
+          // Of unknown outcome, its entry may be gone: then nothing is deployed to it before it is
+          // written again, or the next leader would not wait for it (P4).
+          const bool unchanged = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
+          session->enlistment = unchanged ? Enlistment::kEnlisted : Enlistment::kAbsent;
           self.ScheduleRound();
         }));
   }
@@ -262,30 +267,13 @@ void ResourceManager::CheckHeartbeats() {
 void ResourceManager::Tick() {
   CheckHeartbeats();
   DelistEmptyOnes();
+  for (auto& [id, session] : sessions_) {
+    MoveTasks(*session);
+    if (session->has_orders()) ScheduleFlush(*session);  // held back while it was paused
+  }
   ScheduleRound();
   deps_.executor->PostAfter(kTick,
                             IfAlive(weak_from_this(), [](ResourceManager& self) { self.Tick(); }));
-}
-
-std::vector<TaskManagerInfo> ResourceManager::Describe() const {
-  std::vector<TaskManagerInfo> infos;
-  for (const auto& [id, session] : sessions_) {
-    TaskManagerInfo info;
-    info.id = id.value();
-    info.host = session->description.host();
-    info.rpc_address = session->link ? session->link->peer_address() : "";
-    info.liveness_address = session->description.liveness_address();
-    info.slots = session->description.slots();
-    info.free_slots = session->free_slots();
-    info.cpu_cores = session->description.cpu_cores();
-    info.memory_bytes = session->description.memory_bytes();
-    info.last_heartbeat = session->last_heartbeat;
-    for (const auto& [attempt, state] : session->attempts) {
-      if (!state.ended) info.allocated.push_back(attempt.job);
-    }
-    infos.push_back(std::move(info));
-  }
-  return infos;
 }
 
 }  // namespace baton

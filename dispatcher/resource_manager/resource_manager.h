@@ -3,7 +3,8 @@
 // ResourceManager and SlotManager).
 //
 // The files beside it: registration.cc (what TaskManagers say), assignment.cc (who gets a slot,
-// what goes out), task_logs.cc, resource_manager.cc (jobs, losses, the roster).
+// what goes out), task_logs.cc, operators.cc (list, drain, forget), resource_manager.cc (jobs,
+// losses, the roster).
 //
 // Lives on the executor of the leader process, owned by DispatcherLeaderProcess, ends with the
 // epoch.
@@ -28,6 +29,7 @@
 #include "base/executor.h"
 #include "base/random.h"
 #include "dispatcher/resource_manager/assignment_policy.h"
+#include "dispatcher/resource_manager/confirmation_gate.h"
 #include "dispatcher/resource_manager/loss_detector.h"
 #include "dispatcher/resource_manager/roster.h"
 #include "dispatcher/resource_manager/task_manager_session.h"
@@ -83,12 +85,20 @@ class ResourceManager final : public ResourceManagerGateway,
   void ConfirmReport(const ExecutionAttemptId& id) override;
   bool roster_settled() const override { return roster_loaded_ && awaited_.empty(); }
 
+  // operators.cc
+  using StatusCallback = absl::AnyInvocable<void(absl::Status)>;
+  void Drain(const DrainRequest& request, StatusCallback callback);
+  void ForgetTaskManager(const TaskManagerId& id, StatusCallback callback);
   std::vector<TaskManagerInfo> Describe() const;
+
   // From the TaskManager named, or, without one, from whichever has it.
   void ReadLog(const TaskManagerId& task_manager, const ExecutionAttemptId& id,
                const TaskLogRequest& request, DispatcherGateway::Callback<TaskLogChunk> callback);
 
  private:
+  // One that was not answered for so long is watched, connected or not.
+  static constexpr Duration kSilence = std::chrono::seconds(5);
+
   struct Source {
     TaskSource* source = nullptr;
     WaitingOrder order;
@@ -110,6 +120,7 @@ class ResourceManager final : public ResourceManagerGateway,
   void ScheduleRound();
   void RunRound();
   bool MayRun(const Source& source) const;
+  bool IsConfirmed() const;
   size_t CountWaiting(size_t enough) const;
   void GiveSlots(const std::vector<SessionPtr>& workers, const std::vector<size_t>& chosen);
   void ScheduleFlush(TaskManagerSession& session);
@@ -118,6 +129,11 @@ class ResourceManager final : public ResourceManagerGateway,
   void OnDeployReply(const TaskManagerId& id, const std::vector<ExecutionAttemptId>& sent,
                      const absl::StatusOr<pb::Envelope>& reply);
   void SendCancels(TaskManagerSession& session);
+
+  // operators.cc
+  void NoteDrain(TaskManagerSession& session, const pb::DrainTaskManager& message);
+  void MoveTasks(TaskManagerSession& session);
+  absl::Status MayForget(const TaskManagerId& id) const;
 
   // resource_manager.cc
   void OnRosterLoaded(absl::StatusOr<std::vector<pb::TaskManagerDescription>> entries);
@@ -136,6 +152,7 @@ class ResourceManager final : public ResourceManagerGateway,
   void Tick();
 
   Dependencies deps_;
+  const std::shared_ptr<ConfirmationGate> confirmed_;
   const std::shared_ptr<Roster> roster_;
   const std::shared_ptr<LossDetector> loss_detector_;
   pb::MemberList members_;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,6 +24,12 @@ struct TaskManagerSession {
   struct Attempt {
     bool ended = false;  // its slot is free; the report waits for its confirmation
     bool cancel_requested = false;
+    bool moving = false;  // cancelled so that it runs elsewhere, not because its job wants that
+  };
+  // It takes no more tasks (the TaskManager itself remembers it).
+  struct Drain {
+    std::optional<TimePoint> deadline;   // then its tasks are moved; none: they may finish
+    WallMillis wall_deadline = kNotYet;  // the same, to be shown
   };
 
   TaskManagerId id;
@@ -34,6 +41,7 @@ struct TaskManagerSession {
   WallMillis last_heartbeat = kNotYet;
   Enlistment enlistment = Enlistment::kAbsent;
   TimePoint empty_since;
+  std::optional<Drain> drain;
   std::map<ExecutionAttemptId, Attempt> attempts;
   uint32_t active = 0;  // attempts not ended
 
@@ -42,6 +50,9 @@ struct TaskManagerSession {
   std::set<ExecutionAttemptId> to_cancel;
   std::vector<ExecutionAttemptId> to_confirm;
 
+  bool has_orders() const {
+    return !to_deploy.empty() || !to_cancel.empty() || !to_confirm.empty();
+  }
   uint32_t free_slots() const {
     return description.slots() > active ? description.slots() - active : 0;
   }

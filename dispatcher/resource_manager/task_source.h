@@ -33,6 +33,7 @@ struct SlotOffer {
 enum class LossReason {
   kTaskManagerLost,  // its tasks are dead, or were never started
   kRefused,          // the TaskManager refused the deployment: it was never started
+  kMoved,            // ended on purpose, so that it runs elsewhere
 };
 
 class TaskSource {

@@ -1,6 +1,7 @@
 #include "rest/client/rest_client.h"
 
 #include <algorithm>
+#include <cctype>
 #include <utility>
 
 #include "base/random.h"
@@ -27,6 +28,16 @@ std::string LogPath(const LogRequest& r) {
   return fmt::format("/v1/jobs/{}/vertices/{}/subtasks/{}/attempts/{}/{}?offset={}{}", r.job,
                      r.vertex, r.subtask, r.attempt, r.stream, r.offset,
                      r.follow ? "&follow=true" : "");
+}
+
+// For a segment of a path or a value of a query: ids may hold anything.
+std::string Encode(const std::string& text) {
+  std::string encoded;
+  for (const unsigned char c : text) {
+    const bool plain = std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_' || c == '~';
+    encoded += plain ? std::string(1, static_cast<char>(c)) : fmt::format("%{:02X}", c);
+  }
+  return encoded;
 }
 
 // Reads `body` with one of rest_json.h's readers and keeps the text.
@@ -168,6 +179,28 @@ absl::StatusOr<std::string> RestClient::Failovers() {
   auto reply = SendOk("GET", "/v1/failovers");
   if (!reply.ok()) return reply.status();
   return std::move(reply->body);
+}
+
+absl::Status RestClient::Drain(const std::string& task_manager,
+                               const std::optional<std::string>& deadline) {
+  const std::string query = deadline ? "?deadline=" + Encode(*deadline) : "";
+  return SendOk("POST", "/v1/taskmanagers/" + Encode(task_manager) + "/drain" + query).status();
+}
+
+absl::Status RestClient::CancelDrain(const std::string& task_manager) {
+  return SendOk("DELETE", "/v1/taskmanagers/" + Encode(task_manager) + "/drain").status();
+}
+
+absl::Status RestClient::Forget(const std::string& task_manager) {
+  return SendOk("POST", "/v1/taskmanagers/" + Encode(task_manager) + "/forget").status();
+}
+
+absl::Status RestClient::Retire(const std::string& replica) {
+  return SendOk("POST", "/v1/replicas/" + Encode(replica) + "/retire").status();
+}
+
+absl::Status RestClient::Admit(const std::string& replica) {
+  return SendOk("POST", "/v1/replicas/" + Encode(replica) + "/admit").status();
 }
 
 absl::StatusOr<uint32_t> RestClient::CurrentAttempt(const std::string& job,

@@ -82,6 +82,7 @@ struct ReplicaRow {
   bool alive = false;
   bool member = false;
   bool leader = false;
+  bool retired = false;
 };
 
 struct TaskManagerRow {
@@ -90,6 +91,9 @@ struct TaskManagerRow {
   int64_t slots = 0;
   int64_t free_slots = 0;
   int64_t last_heartbeat_ms = -1;
+  std::string status;  // "connected", "disconnected", "awaited"
+  bool draining = false;
+  int64_t drain_deadline_ms = -1;
 };
 
 struct OverviewView {
@@ -145,6 +149,14 @@ class RestClient {
   absl::StatusOr<Answer<std::vector<TaskManagerRow>>> TaskManagers();
   absl::StatusOr<Answer<std::vector<ReplicaRow>>> Replicas();
   absl::StatusOr<std::string> Failovers();  // JSON
+
+  // `deadline` as "10 min"; none: running tasks may finish.
+  absl::Status Drain(const std::string& task_manager, const std::optional<std::string>& deadline);
+  absl::Status CancelDrain(const std::string& task_manager);
+  absl::Status Forget(const std::string& task_manager);
+  absl::Status Retire(const std::string& replica);
+  absl::Status Admit(const std::string& replica);
+
   // The current attempt of a subtask.
   absl::StatusOr<uint32_t> CurrentAttempt(const std::string& job, const std::string& vertex,
                                           uint32_t subtask);

@@ -101,7 +101,8 @@ std::vector<TaskManagerRow> ToTaskManagerRows(const Json& answer) {
   for (const Json& worker : answer.at("taskmanagers")) {
     rows.push_back({worker.at("id").get<std::string>(), Text(worker, "path"),
                     Number(worker, "slotsNumber"), Number(worker, "freeSlots"),
-                    Number(worker, "timeSinceLastHeartbeat", -1)});
+                    Number(worker, "timeSinceLastHeartbeat", -1), Text(worker, "status"),
+                    worker.value("draining", false), Number(worker, "drainDeadline", -1)});
   }
   return rows;
 }
@@ -111,7 +112,7 @@ std::vector<ReplicaRow> ToReplicaRows(const Json& answer) {
   for (const Json& replica : answer.at("replicas")) {
     rows.push_back({replica.at("id").get<std::string>(), Text(replica, "address"),
                     replica.value("alive", false), replica.value("member", false),
-                    replica.value("leader", false)});
+                    replica.value("leader", false), replica.value("retired", false)});
   }
   return rows;
 }

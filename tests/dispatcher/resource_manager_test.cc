@@ -188,6 +188,243 @@ TEST_F(ResourceManagerTest, ARefusedDeploymentGoesBackToItsJob) {
   EXPECT_EQ(rm_->Describe()[0].free_slots, 1u);
 }
 
+// Keeps confirmations until the test lets them go, and loses the answers of commits.
+class HeldFence final : public LeaderFence {
+ public:
+  explicit HeldFence(LeaderFencePtr fence) : fence_(std::move(fence)) {}
+  Epoch epoch() const override { return fence_->epoch(); }
+  void Commit(std::vector<CoordinationOp> ops, CommitCallback callback) override {
+    fence_->Commit(std::move(ops),
+                   [says = says, callback = std::move(callback)](absl::Status status) mutable {
+                     callback(says ? *says : std::move(status));
+                   });
+  }
+  void Confirm(CommitCallback callback) override {
+    if (!holds) return fence_->Confirm(std::move(callback));
+    held.push_back(std::move(callback));
+  }
+  TimePoint last_confirmation() const override { return fence_->last_confirmation(); }
+  CoordinationClient& client() override { return fence_->client(); }
+  const CoordinationPaths& paths() const override { return fence_->paths(); }
+
+  bool holds = false;
+  std::vector<CommitCallback> held;
+  std::optional<absl::Status> says;  // of every commit, whatever became of it
+
+ private:
+  const LeaderFencePtr fence_;
+};
+
+// A slot is given and, before the deployment goes out, its TaskManager registers again: the new
+// inventory lacks the attempt, which is deployed elsewhere, so the old deployment must not go out.
+TEST_F(ResourceManagerTest, WhatWasToBeDeployedUnderAnOldRegistrationNeverGoesOut) {
+  auto fence = std::make_shared<HeldFence>(fence_);
+  rm_fence_ = fence;
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 2);
+  TestSource first("first", 1), second("second", 1);
+  Add(first);  // it is on the roster now
+  ASSERT_EQ(worker.deployed.size(), 1u);
+  const auto running = StatusOf(*FromProto(worker.deployed[0].id()), pb::AttemptStatus::RUNNING);
+
+  fence->holds = true;
+  pb::Envelope request;
+  request.mutable_register_task_manager()->mutable_description()->set_id("tm");
+  request.mutable_register_task_manager()->mutable_description()->set_slots(2);
+  *request.mutable_register_task_manager()->add_inventory() = running;
+  worker.link->Call(std::move(request), seconds(5), [](const auto&) {});
+  PassTime(milliseconds(100));
+  ASSERT_EQ(fence->held.size(), 1u);
+  fence->holds = false;
+  executor_->Post([&] {
+    rm_->AddSource(&second, WaitingOrder::Of(0, 0, second.job_id()), Origin::kNew);
+    rm_->OnDemandChanged(second.job_id());  // the next turn gives the slot …
+    fence->held.front()(absl::OkStatus());  // … the one after it accepts the registration …
+  });                                       // … and only then the deployment would go out
+  PassTime(milliseconds(500));
+  ASSERT_EQ(second.offers.size(), 1u);
+  ASSERT_EQ(second.lost.size(), 1u) << "the order of events is not the one that is meant";
+  EXPECT_EQ(worker.deployed.size(), 1u) << "two attempts could live";
+  rm_ = nullptr;
+}
+
+// Way 1 of 3.6: the answer that renews a lease is given only after a confirmation that began when
+// the heartbeat had arrived; a leader deposed in between answers nothing.
+TEST_F(ResourceManagerTest, AHeartbeatIsAnsweredAfterAConfirmationThatBeganAfterIt) {
+  auto fence = std::make_shared<HeldFence>(fence_);
+  rm_fence_ = fence;
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 1);
+  fence->holds = true;
+  std::optional<absl::StatusOr<pb::Envelope>> answer;
+  const auto beat = [&] {
+    pb::Envelope request;
+    request.mutable_heartbeat()->set_registration_id(worker.registration_id);
+    answer.reset();
+    worker.link->Call(std::move(request), seconds(60), [&](auto reply) { answer = reply; });
+    PassTime(seconds(1));
+  };
+  beat();
+  ASSERT_EQ(fence->held.size(), 1u);
+  EXPECT_FALSE(answer.has_value());
+  std::exchange(fence->held, {}).front()(absl::OkStatus());
+  PassTime(milliseconds(100));
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ((*answer)->heartbeat_reply().registration_id(), worker.registration_id);
+  beat();
+  std::exchange(fence->held, {}).front()(Aborted("deposed"));
+  PassTime(milliseconds(100));
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_FALSE(answer->ok());
+  rm_ = nullptr;
+}
+
+// The same for the answer that starts a lease.
+TEST_F(ResourceManagerTest, ARegistrationIsAnsweredAfterAConfirmationThatBeganAfterIt) {
+  auto fence = std::make_shared<HeldFence>(fence_);
+  rm_fence_ = fence;
+  MakeResourceManager();
+  TestWorker& worker = Connect("tm");
+  fence->holds = true;
+  pb::Envelope request;
+  request.mutable_register_task_manager()->mutable_description()->set_id("tm");
+  std::optional<absl::StatusOr<pb::Envelope>> answer;
+  worker.link->Call(std::move(request), seconds(60), [&](auto reply) { answer = reply; });
+  PassTime(seconds(5));
+  EXPECT_FALSE(answer.has_value());
+  ASSERT_EQ(fence->held.size(), 1u);
+  fence->held.front()(Aborted("deposed"));
+  PassTime(milliseconds(100));
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_FALSE(answer->ok());
+  rm_ = nullptr;
+}
+
+// A leader that cannot confirm itself may be paused or deposed: it orders nothing (3.5, I4).
+TEST_F(ResourceManagerTest, APausedLeaderDeploysAndCancelsNothing) {
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 3);
+  KeepGuardianAlive("tm");
+  TestSource first("first", 1), second("second", 1);
+  Add(first);
+  ASSERT_EQ(worker.deployed.size(), 1u);
+  fence_->Pause();
+  PassTimeAlive(seconds(4));
+  Add(second);
+  rm_->CancelAttempt(*FromProto(worker.deployed[0].id()));
+  PassTimeAlive(seconds(4));
+  EXPECT_EQ(worker.deployed.size(), 1u);
+  EXPECT_TRUE(worker.cancelled.empty());
+  fence_->Resume();
+  PassTimeAlive(seconds(3));
+  EXPECT_EQ(worker.deployed.size(), 2u);
+  EXPECT_EQ(worker.cancelled.size(), 1u);
+}
+
+// A failure in the middle of what goes in and out of the roster: what is not known to stand there
+// is written again before anything is deployed.
+TEST_F(ResourceManagerTest, ADelistingOfUnknownOutcomeIsFollowedByANewEntry) {
+  auto fence = std::make_shared<HeldFence>(fence_);
+  rm_fence_ = fence;
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 1);
+  TestSource first("first", 1), second("second", 1);
+  Add(first);
+  const auto id = *FromProto(worker.deployed[0].id());
+  fence->says = Unknown("the answer is lost");  // of the delisting, which takes effect
+  Report(worker, StatusOf(id, pb::AttemptStatus::ENDED));
+  rm_->ConfirmReport(id);
+  PassTimeAlive(seconds(40));
+  ASSERT_FALSE(OnRoster("tm"));
+  fence->says.reset();
+  Add(second);
+  PassTimeAlive(seconds(2));
+  EXPECT_EQ(worker.deployed.size(), 2u);
+  EXPECT_TRUE(OnRoster("tm")) << "the next leader would not wait for it";
+  rm_ = nullptr;
+}
+
+TEST_F(ResourceManagerTest, AnEnlistmentOfUnknownOutcomeDoesNotShutItOut) {
+  auto fence = std::make_shared<HeldFence>(fence_);
+  rm_fence_ = fence;
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 1);
+  TestSource source("job", 1);
+  fence->says = Unknown("the answer is lost");  // and yet the entry is made
+  Add(source);
+  EXPECT_TRUE(worker.deployed.empty());
+  fence->says.reset();
+  PassTime(seconds(3));
+  EXPECT_EQ(worker.deployed.size(), 1u);
+  EXPECT_TRUE(OnRoster("tm"));
+  rm_ = nullptr;
+}
+
+// It is watched since an answer of long ago, and answered again before the link breaks: its lease
+// runs from the later one.
+TEST_F(ResourceManagerTest, TheLatestAnswerDecidesWhenALeaseIsOver) {
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 1);
+  auto guardian = transports_["tm"]->Listen("tm:liveness", scheduler_.NewExecutor("guardian"),
+                                            [](FrameConnectionPtr connection) {
+                                              connection->Start({});
+                                              connection->Send("tm-guardian");
+                                              connection->Close();
+                                            });
+  ASSERT_TRUE(guardian.ok());
+  TestSource source("job", 1);
+  Add(source);
+  PassTime(seconds(15));  // silent: it is watched
+  bool answered = false;
+  pb::Envelope request;
+  request.mutable_heartbeat()->set_registration_id(worker.registration_id);
+  worker.link->Call(std::move(request), seconds(5), [&](const auto&) { answered = true; });
+  ASSERT_TRUE(scheduler_.RunUntil([&] { return answered; }, seconds(1)));
+  worker.link->Close();
+  PassTime(seconds(19));
+  EXPECT_TRUE(source.lost.empty()) << "its lease runs for 20 s from the last answer";
+  PassTime(seconds(5));
+  EXPECT_EQ(source.lost.size(), 1u);
+}
+
+TEST_F(ResourceManagerTest, ALongerLeaseThanTheDispatchersIsRefused) {
+  MakeResourceManager();
+  TestWorker& worker = Connect("tm");
+  std::optional<absl::StatusOr<pb::Envelope>> answer;
+  pb::Envelope request;
+  request.mutable_register_task_manager()->mutable_description()->set_id("tm");
+  request.mutable_register_task_manager()->mutable_description()->set_lease_ms(60'000);
+  worker.link->Call(std::move(request), seconds(5), [&](auto reply) { answer = reply; });
+  ASSERT_TRUE(scheduler_.RunUntil([&] { return answer.has_value(); }, seconds(5)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(answer->status())) << answer->status();
+}
+
+// One whose lease was longer when an earlier leader met it is waited for as long.
+TEST_F(ResourceManagerTest, AnEntryOfTheRosterIsWaitedForAsLongAsItsLease) {
+  pb::TaskManagerDescription entry;
+  entry.set_id("absent");
+  entry.set_lease_ms(60'000);
+  EnlistForEarlierLeader(entry);
+  MakeResourceManager();
+  PassTime(seconds(60));
+  EXPECT_FALSE(rm_->roster_settled());
+  PassTime(seconds(3));
+  EXPECT_TRUE(rm_->roster_settled());
+}
+
+TEST_F(ResourceManagerTest, LargeTasksTravelInMessagesOfTheirOwn) {
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 32);
+  TestSource large("large", 31), small("small", 1);
+  large.padding = 900 << 10;  // together more than a frame holds
+  Add(large);
+  Add(small);
+  PassTime(seconds(1));
+  EXPECT_EQ(worker.deployed.size(), 32u);
+  EXPECT_TRUE(small.lost.empty());
+  EXPECT_TRUE(large.lost.empty());
+}
+
 TEST_F(ResourceManagerTest, AnEmptyTaskManagerLeavesTheRoster) {
   MakeResourceManager();
   TestWorker& worker = Join("tm", 1);

@@ -27,6 +27,7 @@ struct TestWorker {
   std::vector<pb::TaskDeployment> deployed;
   std::vector<ExecutionAttemptId> cancelled;
   std::vector<ExecutionAttemptId> confirmed;
+  std::vector<pb::DrainTaskManager> drains;
   bool refuses = false;
 };
 
@@ -43,18 +44,22 @@ class TestSource final : public TaskSource {
     offers.push_back(offer.task_manager.value());
     pb::TaskDeployment task;
     *task.mutable_id() = ToProto({id_, 0, next_++, 0, Epoch{1}});
+    if (padding > 0) task.add_command(std::string(padding, 'x'));
     return task;
   }
   void OnAttemptStatus(const ReportedAttempt& attempt) override { reported.push_back(attempt); }
-  void OnAttemptLost(const ExecutionAttemptId& id, LossReason, const std::string&) override {
+  void OnAttemptLost(const ExecutionAttemptId& id, LossReason reason, const std::string&) override {
     lost.push_back(id);
+    reasons.push_back(reason);
   }
   void OnRosterSettled() override { ++settled; }
 
   std::vector<std::string> offers;
   std::vector<ReportedAttempt> reported;
   std::vector<ExecutionAttemptId> lost;
+  std::vector<LossReason> reasons;
   int settled = 0;
+  size_t padding = 0;  // bytes of its command
 
  private:
   const JobId id_;
@@ -103,7 +108,7 @@ class WorkerFixture : public LeaderFixture {
     deps.executor = executor_;
     deps.transport = network_->NewProcess("leader");
     deps.random = NewSeededRandom(5);
-    deps.fence = fence_;
+    deps.fence = rm_fence_ ? rm_fence_ : fence_;
     deps.leader.set_epoch(1);
     deps.last_lease_answer = [this](const TaskManagerId&, auto callback) {
       callback(last_way2_answer_);
@@ -111,9 +116,16 @@ class WorkerFixture : public LeaderFixture {
     deps.leading_since = executor_->Now();
     deps.policy = *NewAssignmentPolicy("greedy");
     deps.job_is_live = [this](const JobId& job) { return !gone_.contains(job); };
+    KeepConfirming();
     rm_ = std::make_shared<ResourceManager>(std::move(deps));
     rm_->Start();
     Settle();
+  }
+
+  // As the election does: a leader that does not confirm itself orders nothing.
+  void KeepConfirming() {
+    fence_->Confirm([](const absl::Status&) {});
+    executor_->PostAfter(std::chrono::seconds(1), [this] { KeepConfirming(); });
   }
 
   TestWorker& Connect(const std::string& id) {
@@ -134,13 +146,15 @@ class WorkerFixture : public LeaderFixture {
   }
 
   void Register(TestWorker& worker, const std::string& id, uint32_t slots,
-                const std::vector<pb::AttemptStatus>& inventory = {}) {
+                const std::vector<pb::AttemptStatus>& inventory = {},
+                const std::optional<pb::Drain>& drain = std::nullopt) {
     pb::Envelope request;
     auto& registration = *request.mutable_register_task_manager();
     registration.mutable_description()->set_id(id);
     registration.mutable_description()->set_slots(slots);
     registration.mutable_description()->set_liveness_address(id + ":liveness");
     registration.mutable_description()->set_guardian_incarnation(id + "-guardian");
+    if (drain) *registration.mutable_description()->mutable_drain() = *drain;
     for (const auto& status : inventory) *registration.add_inventory() = status;
     worker.registration_id.clear();
     worker.link->Call(std::move(request), std::chrono::seconds(5),
@@ -175,13 +189,43 @@ class WorkerFixture : public LeaderFixture {
   }
 
   void PassTime(Duration span) { scheduler_.AdvanceBy(span); }
+  // The same, and every worker sends its heartbeats.
+  void PassTimeAlive(Duration span) {
+    const TimePoint end = executor_->Now() + span;
+    while (executor_->Now() < end) {
+      for (auto& [id, worker] : workers_) {
+        if (!worker.link) continue;
+        pb::Envelope request;
+        request.mutable_heartbeat()->set_registration_id(worker.registration_id);
+        request.mutable_heartbeat()->set_members_version(worker.members_version);
+        worker.link->Call(std::move(request), std::chrono::seconds(5), [](const auto&) {});
+      }
+      PassTime(std::min<Duration>(end - executor_->Now(), std::chrono::seconds(1)));
+    }
+  }
+
+  // A guardian that answers: silence is no death.
+  void KeepGuardianAlive(const std::string& id) {
+    auto guardian =
+        transports_[id]->Listen(id + ":liveness", scheduler_.NewExecutor("guardian of " + id),
+                                [id](FrameConnectionPtr connection) {
+                                  connection->Start({});
+                                  connection->Send(id + "-guardian");
+                                  connection->Close();
+                                });
+    ASSERT_TRUE(guardian.ok());
+    guardians_.push_back(*std::move(guardian));
+  }
 
   void EnlistForEarlierLeader(const std::string& id) {
     pb::TaskManagerDescription entry;
     entry.set_id(id);
+    EnlistForEarlierLeader(entry);
+  }
+  void EnlistForEarlierLeader(const pb::TaskManagerDescription& entry) {
     const auto status = Run<absl::Status>([&](auto done) {
-      other_->Create("/baton/c/roster/" + id, entry.SerializeAsString(), NodeKind::kPersistent,
-                     std::move(done));
+      other_->Create("/baton/c/roster/" + entry.id(), entry.SerializeAsString(),
+                     NodeKind::kPersistent, std::move(done));
     });
     EXPECT_TRUE(status.ok()) << status;
   }
@@ -195,7 +239,9 @@ class WorkerFixture : public LeaderFixture {
   std::shared_ptr<SimulatedNetwork> network_ = std::make_shared<SimulatedNetwork>(3);
   std::shared_ptr<RpcServer> server_link_;
   std::shared_ptr<ResourceManager> rm_;
+  LeaderFencePtr rm_fence_;  // null: fence_
   std::map<std::string, FrameTransportPtr> transports_;
+  std::vector<std::unique_ptr<FrameListener>> guardians_;
   std::map<std::string, TestWorker> workers_;
   std::optional<TimePoint> last_way2_answer_;
   std::set<JobId> gone_;
@@ -217,6 +263,10 @@ class WorkerFixture : public LeaderFixture {
       for (const auto& id : message.cancel_tasks().ids())
         worker.cancelled.push_back(*FromProto(id));
       reply.mutable_cancel_tasks_reply();
+      link->Reply(message, std::move(reply));
+    } else if (message.has_drain_task_manager()) {
+      worker.drains.push_back(message.drain_task_manager());
+      reply.mutable_drain_task_manager_reply();
       link->Reply(message, std::move(reply));
     } else if (message.has_confirm_reports()) {
       for (const auto& id : message.confirm_reports().ids()) {

@@ -57,6 +57,28 @@ void FakeGateway::ListTaskManagers(Callback<std::vector<TaskManagerInfo>> callba
   callback(task_managers);
 }
 
+void FakeGateway::DrainTaskManager(DrainRequest request,
+                                   absl::AnyInvocable<void(absl::Status)> callback) {
+  drains.push_back(std::move(request));
+  callback(error);
+}
+
+void FakeGateway::ForgetTaskManager(std::string id,
+                                    absl::AnyInvocable<void(absl::Status)> callback) {
+  forgotten.push_back(std::move(id));
+  callback(error);
+}
+
+void FakeGateway::RetireReplica(ReplicaId id, absl::AnyInvocable<void(absl::Status)> callback) {
+  retired.push_back(id.value());
+  callback(error);
+}
+
+void FakeGateway::AdmitReplica(ReplicaId id, absl::AnyInvocable<void(absl::Status)> callback) {
+  admitted.push_back(id.value());
+  callback(error);
+}
+
 void FakeGateway::ReadTaskLog(TaskLogRequest request, Callback<TaskLogChunk> callback) {
   log_reads.push_back(std::move(request));
   if (!error.ok()) return callback(error);

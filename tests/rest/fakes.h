@@ -29,6 +29,11 @@ class FakeGateway final : public DispatcherGateway {
   void GetVertex(JobId job, std::string vertex_id, Callback<VertexDetails> callback) override;
   void GetOverview(Callback<ClusterOverview> callback) override;
   void ListTaskManagers(Callback<std::vector<TaskManagerInfo>> callback) override;
+  void DrainTaskManager(DrainRequest request,
+                        absl::AnyInvocable<void(absl::Status)> callback) override;
+  void ForgetTaskManager(std::string id, absl::AnyInvocable<void(absl::Status)> callback) override;
+  void RetireReplica(ReplicaId id, absl::AnyInvocable<void(absl::Status)> callback) override;
+  void AdmitReplica(ReplicaId id, absl::AnyInvocable<void(absl::Status)> callback) override;
   void ReadTaskLog(TaskLogRequest request, Callback<TaskLogChunk> callback) override;
 
   absl::Status error;   // of everything, if not OK
@@ -45,6 +50,10 @@ class FakeGateway final : public DispatcherGateway {
   TaskLogChunk log;
   bool keeps_logs = false;  // in `unread`
   std::vector<Callback<TaskLogChunk>> unread;
+  std::vector<DrainRequest> drains;
+  std::vector<std::string> forgotten;
+  std::vector<std::string> retired;
+  std::vector<std::string> admitted;
 
  private:
   const Epoch epoch_;

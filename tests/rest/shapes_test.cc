@@ -200,5 +200,39 @@ TEST(ShapesTest, ReplicasShowMembersThatAreGone) {
   EXPECT_EQ(body["replicas"][1]["alive"], false);
 }
 
+TEST(ShapesTest, AReplicaThatCannotBeReachedIsNotAlive) {
+  LeadershipView view;
+  for (const char* id : {"a", "b"}) {
+    view.replicas.emplace_back().set_replica_id(id);
+    view.members.add_members()->set_replica_id(id);
+  }
+  view.members.mutable_members()->RemoveLast();
+  view.members.add_retired("b");
+  json body = json::parse(ReplicasJson(view, {"b"}));
+  EXPECT_EQ(body["replicas"][0]["alive"], true);
+  EXPECT_EQ(body["replicas"][1]["alive"], false);
+  EXPECT_EQ(body["replicas"][1]["registered"], true) << "its session is not over yet";
+  EXPECT_EQ(body["replicas"][1]["member"], false);
+  EXPECT_EQ(body["replicas"][1]["retired"], true);
+  EXPECT_EQ(body["retired"], json::array({"b"}));
+  view.replicas[0].set_rpc_address("elsewhere:1");
+  body = json::parse(ReplicasJson(view));
+  EXPECT_EQ(body["replicas"][0]["member"], false) << "not yet at that address";
+}
+
+TEST(ShapesTest, ATaskManagerShowsWhetherItIsThereAndTakesTasks) {
+  TaskManagerInfo tm = TaskManager();
+  json body = json::parse(TaskManagerJson(tm));
+  EXPECT_EQ(body["status"], "connected");
+  EXPECT_EQ(body["draining"], false);
+  EXPECT_EQ(body["drainDeadline"], -1);
+  tm.link = TaskManagerInfo::Link::kDisconnected;
+  tm.drain = DrainInfo{12'000};
+  body = json::parse(TaskManagerJson(tm));
+  EXPECT_EQ(body["status"], "disconnected");
+  EXPECT_EQ(body["draining"], true);
+  EXPECT_EQ(body["drainDeadline"], 12'000);
+}
+
 }  // namespace
 }  // namespace baton

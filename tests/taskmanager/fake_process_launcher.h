@@ -120,6 +120,10 @@ class FakeProcessLauncher final : public ProcessLauncher,
     report.set_exit_code(exit_code);
     End(id, std::move(report));
   }
+  // It could not be started.
+  void Fail(const ExecutionAttemptId& id, std::string failure) {
+    End(id, Report(pb::FinalReport::LAUNCH_FAILED, std::move(failure)));
+  }
 
   // The guardian dies and is replaced by another one.
   void LoseGuardian() {

@@ -131,6 +131,17 @@ TEST_F(TaskExecutorTest, RegistersWithTheAnnouncedLeaderAndAdoptsItsEpoch) {
   EXPECT_EQ(registered_, 1);
 }
 
+// It was told of a and b only; the leader is another one, of which a tells.
+TEST_F(TaskExecutorTest, FindsALeaderThatIsNotAmongItsAddresses) {
+  NewReplica("c");
+  auto& member = *replicas_["c"]->members.add_members();
+  member.set_replica_id("c");
+  member.set_rpc_address(Address("c"));
+  Elect("c", 3);
+  ASSERT_TRUE(Until([&] { return tm_->registered(); }));
+  EXPECT_EQ(tm_->epoch(), Epoch{3});
+}
+
 TEST_F(TaskExecutorTest, RunsATaskAndReportsUntilItIsConfirmed) {
   RegisterAtA();
   RunOne(3);
@@ -156,6 +167,16 @@ TEST_F(TaskExecutorTest, RunsATaskAndReportsUntilItIsConfirmed) {
   before = a().reports;
   scheduler_.AdvanceBy(seconds(20));
   EXPECT_EQ(a().reports, before) << "confirmed: forgotten";
+}
+
+TEST_F(TaskExecutorTest, AFailureThatIsNoTextIsReportedAllTheSame) {
+  RegisterAtA();
+  RunOne(0);
+  launcher_->Fail(Attempt(0), "cannot enter \xff\xfe: " + std::string(5'000, 'x'));
+  ASSERT_TRUE(Until([&] { return a().Phase(Attempt(0)) == pb::AttemptStatus::ENDED; }));
+  const std::string failure = a().statuses[Attempt(0)].report().failure();
+  EXPECT_TRUE(failure.starts_with("cannot enter ??: x")) << failure;
+  EXPECT_LE(failure.size(), 2'000u);
 }
 
 TEST_F(TaskExecutorTest, RefusesMoreTasksThanSlotsAndTakesARepetitionAsOne) {
@@ -398,6 +419,35 @@ TEST_F(TaskExecutorTest, ADeadGuardianIsReportedAndItsSuccessorRegistered) {
   EXPECT_EQ(a().registrations[1].description().guardian_incarnation(),
             launcher_->guardian_incarnation().value());
   EXPECT_EQ(a().statuses[Attempt(0)].report().outcome(), pb::FinalReport::GUARDIAN_LOST);
+}
+
+// The leader that ordered a drain dies; the next one hears of it, and how much of it remains.
+TEST_F(TaskExecutorTest, ADrainIsToldToTheNextLeader) {
+  RegisterAtA();
+  pb::Envelope drain;
+  drain.mutable_drain_task_manager()->set_registration_id(a().registration_id);
+  drain.mutable_drain_task_manager()->mutable_drain()->set_remaining_ms(60'000);
+  int confirmed = 0;
+  a().Ask(drain, [&](const pb::Envelope& r) { confirmed += r.has_drain_task_manager_reply(); });
+  ASSERT_TRUE(Until([&] { return confirmed == 1; }));
+  scheduler_.AdvanceBy(seconds(20));
+  KillReplica("a");
+  Elect("b", 2);
+  ASSERT_TRUE(Until([&] { return tm_->epoch() == Epoch{2}; }));
+  ASSERT_TRUE(b().registrations[0].description().has_drain());
+  EXPECT_LE(b().registrations[0].description().drain().remaining_ms(), 40'000);
+  EXPECT_GE(b().registrations[0].description().drain().remaining_ms(), 35'000);
+
+  // Orders of an ended registration change nothing.
+  drain.mutable_drain_task_manager()->clear_drain();
+  b().Ask(drain, [](const pb::Envelope&) { FAIL() << "of a's registration"; });
+  ASSERT_TRUE(Until([&] { return b().errors.size() == 1; }));
+  drain.mutable_drain_task_manager()->set_registration_id(b().registration_id);
+  b().Ask(drain, [&](const pb::Envelope& r) { confirmed += r.has_drain_task_manager_reply(); });
+  ASSERT_TRUE(Until([&] { return confirmed == 2; }));
+  launcher_->LoseGuardian();  // makes it register again
+  ASSERT_TRUE(Until([&] { return b().registrations.size() == 2; }));
+  EXPECT_FALSE(b().registrations[1].description().has_drain());
 }
 
 TEST_F(TaskExecutorTest, ReadsLogsAndSaysWhenNothingWillBeAdded) {
