@@ -251,15 +251,15 @@ void SimulatedCluster::OnFaultPoint(std::string_view name) {
 
 // ---- TaskManagers
 
-TaskExecutorOptions SimulatedCluster::OptionsOf(const WorkerNode& node) const {
+TaskExecutorOptions SimulatedCluster::WorkerOptions(const std::string& name) const {
   TaskExecutorOptions options;
   options.cluster_id = kClusterId;
-  options.id = TaskManagerId(node.name);
+  options.id = TaskManagerId(name);
   for (const ReplicaNode& replica : replicas_) {
     options.dispatchers.push_back(replica.name + ":6123");
   }
   options.slots = shape_.slots;
-  options.host = node.name;
+  options.host = name;
   options.lease = kLease;
   return options;
 }
@@ -284,18 +284,26 @@ void SimulatedCluster::StartWorker(size_t worker) {
   ASSERT_TRUE(listener.ok()) << listener.status();
   process->liveness = *std::move(listener);
   process->task_executor = TaskExecutor::Create(
-      {executor, transport, process->launcher, NewRandom(), OptionsOf(node)}, nullptr);
+      {executor, transport, process->launcher, NewRandom(), WorkerOptions(node.name)}, nullptr);
   executor->Post([task_executor = process->task_executor] { task_executor->Start(); });
   node.process = std::move(process);
 }
 
 void SimulatedCluster::KillWorker(size_t worker) {
-  WorkerNode& node = workers_[worker];
-  if (!node.process) return;
+  if (!workers_[worker].process) return;
+  network_->Kill(workers_[worker].name);
+  BuryWorker(workers_[worker]);
+}
+
+void SimulatedCluster::LoseWorkerHost(size_t worker) {
+  network_->LoseHost(workers_[worker].name);
+  BuryWorker(workers_[worker]);
+}
+
+void SimulatedCluster::BuryWorker(WorkerNode& node) {
   const auto process = std::exchange(node.process, nullptr);
   graveyard_.push_back(process);
   process->launcher->Kill();
-  network_->Kill(node.name);
   for (const auto& executor : process->executors) executor->Kill();
 }
 

@@ -77,6 +77,8 @@ class SimulatedCluster {
 
   std::string WorkerName(size_t worker) const { return "t" + std::to_string(worker); }
   void KillWorker(size_t worker);  // and its guardian, and its tasks
+  // The same, and nobody hears of it: not even its ports refuse any more.
+  void LoseWorkerHost(size_t worker);
   void StartWorker(size_t worker);
   bool WorkerServes(size_t worker) const;
   void CutWorker(size_t worker);  // from every replica, both ways
@@ -103,6 +105,10 @@ class SimulatedCluster {
   Random& random() { return *random_; }
   RandomPtr NewRandom() { return NewSeededRandom(random_->Next()); }
 
+  // For TaskManagers beside the cluster's own.
+  std::shared_ptr<ManualExecutor> NewExecutor(const std::string& name);
+  TaskExecutorOptions WorkerOptions(const std::string& name) const;
+
  private:
   struct ProcessDied {};
 
@@ -128,9 +134,8 @@ class SimulatedCluster {
     std::shared_ptr<WorkerProcess> process;  // null: dead
   };
 
-  std::shared_ptr<ManualExecutor> NewExecutor(const std::string& name);
   ReplicaSettings SettingsOf(const ReplicaNode& node) const;
-  TaskExecutorOptions OptionsOf(const WorkerNode& node) const;
+  void BuryWorker(WorkerNode& node);
   void OnFaultPoint(std::string_view name);
   void OnLogLine(log::Level level, const std::string& line);
 

@@ -31,6 +31,21 @@ struct Scenario {
   }
   Recorder& recorder() { return cluster.recorder(); }
 
+  // I10: whatever was lost, given away and taken back, every slot is free once nothing runs.
+  void ExpectAllSlotsFree(size_t slots) {
+    const std::string total = "\"slots-total\":" + std::to_string(slots);
+    const std::string available = "\"slots-available\":" + std::to_string(slots);
+    std::string body;
+    for (int i = 0; i < 60; ++i) {
+      const auto answer = client->Ask(cluster.AwaitLeader(), "GET", "/v1/overview");
+      body = answer ? answer->body : "";
+      if (body.find(total) != std::string::npos && body.find(available) != std::string::npos)
+        return;
+      cluster.Advance(std::chrono::milliseconds(500));
+    }
+    ADD_FAILURE() << "slots are missing: " << body;
+  }
+
   SimulatedCluster cluster;
   std::shared_ptr<SimulatedClient> client = std::make_shared<SimulatedClient>(&cluster);
 };

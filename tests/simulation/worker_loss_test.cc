@@ -145,6 +145,55 @@ TEST(WorkerLossSimulation, GuardiansThatDieUnderLoadCostTheirTasksOneAttempt) {
   });
 }
 
+// A drain that was ordered of a leader that dies: whoever leads at the deadline moves what is left.
+TEST(WorkerLossSimulation, ADrainOutlivesItsLeaderAndCostsNothing) {
+  ForEachSeed(40, [](Scenario& s, uint64_t) {
+    const auto job = s.SubmitRunning(seconds(30), 12);  // no restart strategy
+    s.recorder().Set(Restarts::kAllowed);
+    const size_t moved = s.recorder().RunningOn("t0");
+    ASSERT_GT(moved, 0u);
+    const auto answer =
+        s.client->Ask(s.cluster.DrawIndex(3), "POST", "/v1/taskmanagers/t0/drain?deadline=3s");
+    ASSERT_TRUE(answer && answer->status == 202) << (answer ? answer->body : "no answer");
+    s.cluster.Advance(s.cluster.Draw(seconds(4)));
+    const size_t killed = s.cluster.AwaitLeader();
+    s.cluster.KillReplica(killed);
+    EXPECT_TRUE(s.cluster.RunUntil([&] { return s.recorder().RunningOn("t0") == 0; }, seconds(15)));
+    s.SubmitSingle(seconds(1), 2);
+    s.cluster.Advance(seconds(5));
+    EXPECT_EQ(s.recorder().RunningOn("t0"), 0u) << "it drains still";
+    s.cluster.ExpectAllEnd();
+    EXPECT_EQ(s.recorder().OutcomeOf(job.id), "FINISHED");
+    EXPECT_EQ(s.recorder().StartsOf(job.id), 12 + moved);
+    const auto over = s.client->Ask(s.cluster.AwaitLeader(), "DELETE", "/v1/taskmanagers/t0/drain");
+    ASSERT_TRUE(over && over->status == 202) << (over ? over->body : "no answer");
+    s.ExpectAllSlotsFree(16);
+  });
+}
+
+// The host of a TaskManager is lost without a word: its lease would be waited for, but an operator
+// knows.
+TEST(WorkerLossSimulation, AForgottenHostIsNotWaitedFor) {
+  const auto forget = [](Scenario& s, uint64_t seed) {
+    const auto job = s.SubmitRunning(seconds(20), 12);
+    s.recorder().Set(Restarts::kAllowed);
+    const size_t lost = s.recorder().RunningOn("t1");
+    s.cluster.LoseWorkerHost(1);
+    if (seed % 2 == 0) s.cluster.KillReplica(s.cluster.AwaitLeader());  // the next one awaits it
+    s.cluster.Advance(seconds(6));
+    const size_t before = s.recorder().StartsOf(job.id);
+    EXPECT_EQ(before, 12u);
+    const auto answer =
+        s.client->Ask(s.cluster.AwaitLeader(), "POST", "/v1/taskmanagers/t1/forget");
+    ASSERT_TRUE(answer && answer->status == 202) << (answer ? answer->body : "no answer");
+    EXPECT_TRUE(
+        s.cluster.RunUntil([&] { return s.recorder().StartsOf(job.id) == 12 + lost; }, seconds(1)));
+    s.cluster.ExpectAllEnd();
+    EXPECT_EQ(s.recorder().OutcomeOf(job.id), "FINISHED");
+  };
+  ForEachSeed(30, forget, SimulatedCluster::Shape{.replicas = 3, .workers = 3, .slots = 8});
+}
+
 using Cut = EmbeddedCoordinationServer::Cut;
 
 // One fault and its end, drawn from the seed.
@@ -209,6 +258,7 @@ TEST(WorkerLossSimulation, DisastersInAnyOrder) {
     EXPECT_EQ(s.recorder().acknowledged().size(), 75u);
     s.cluster.ExpectAllEnd();
     s.cluster.AwaitReady();  // everything has healed
+    s.ExpectAllSlotsFree(16);
   });
 }
 
