@@ -175,6 +175,36 @@ inline constexpr ConfigOption<int64_t> kStoreMinCopies{
                     "high-availability.type none",
      .least = "1",
      .most = "7"}};
+inline constexpr ConfigOption<Duration> kStoreConvergenceInterval{
+    {.key = "store.convergence-interval",
+     .default_text = "30 s",
+     .description = "how often a replica looks for live blobs that its disk lacks",
+     .least = "1 s",
+     .most = "1 d"}};
+inline constexpr ConfigOption<ByteSize> kStorePullBytesPerSecond{
+    {.key = "store.pull-bytes-per-second",
+     .default_text = "64 MiB",
+     .description = "at most so much is pulled from the other replicas to fill a disk",
+     .least = "64 KiB",
+     .most = "64 GiB"}};
+inline constexpr ConfigOption<Duration> kStoreVerificationPeriod{
+    {.key = "store.verification-period",
+     .default_text = "1 d",
+     .description = "in which every live blob is read once, so that damaged copies are mended",
+     .least = "1 min",
+     .most = "365 d"}};
+inline constexpr ConfigOption<Duration> kStoreCollectionInterval{
+    {.key = "store.collection-interval",
+     .default_text = "10 min",
+     .description = "how often the leader collects blobs that no job and no result refers to",
+     .least = "1 s",
+     .most = "30 d"}};
+inline constexpr ConfigOption<Duration> kStoreCollectionGrace{
+    {.key = "store.collection-grace",
+     .default_text = "1 h",
+     .description = "a blob stored more recently than this is not collected",
+     .least = "1 s",
+     .most = "365 d"}};
 inline constexpr ConfigOption<int64_t> kJobStoreMaxCapacity{
     {.key = "jobstore.max-capacity",
      .default_text = "10000",

@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
   baton::AddImportCommand(app, context);
   baton::AddRunCommand(app, context);
   baton::AddClusterCommand(app, context);
+  baton::AddRecoverCommand(app, context);
   baton::AddDrillCommand(app, context);
   try {
     app.parse(argc, argv);

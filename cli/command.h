@@ -66,6 +66,7 @@ void AddTaskManagersCommand(CLI::App& app, CommandContext& context);
 void AddImportCommand(CLI::App& app, CommandContext& context);
 void AddRunCommand(CLI::App& app, CommandContext& context);
 void AddClusterCommand(CLI::App& app, CommandContext& context);
+void AddRecoverCommand(CLI::App& app, CommandContext& context);
 void AddDrillCommand(CLI::App& app, CommandContext& context);
 
 // Waits for the job's end (bounded); prints it; 0 only for FINISHED or, where `wanted` says so, for

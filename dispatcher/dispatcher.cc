@@ -5,12 +5,14 @@
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "store/bounded_loop.h"
 
 namespace baton {
 namespace {
 
 constexpr Duration kRetry = std::chrono::milliseconds(200);
 constexpr size_t kMaxWaiting = 10'000;
+constexpr size_t kLoadsAtOnce = 500;
 
 }  // namespace
 
@@ -26,11 +28,17 @@ Dispatcher::Dispatcher(Dependencies dependencies)
 void Dispatcher::Start() {
   Prepare();
   ListPointers();
-  deps_.results->LoadHistory([](absl::Status status) {
-    if (!status.ok() && !absl::IsAborted(status)) {
-      log::Warning("the history could not be loaded error={}", Message(status));
-    }
-  });
+  LoadHistory();
+}
+
+void Dispatcher::LoadHistory() {
+  deps_.results->LoadHistory(BindTo(
+      deps_.executor, IfAlive(weak_from_this(), [](Dispatcher& self, absl::Status status) {
+        if (status.ok() || absl::IsAborted(status)) return;
+        log::Warning("the history cannot be loaded yet error={}", Message(status));
+        self.deps_.executor->PostAfter(
+            kRetry, IfAlive(self.weak_from_this(), [](Dispatcher& self) { self.LoadHistory(); }));
+      })));
 }
 
 void Dispatcher::Prepare() {
@@ -61,19 +69,34 @@ void Dispatcher::ListPointers() {
 void Dispatcher::OnPointers(std::vector<RecoveredPointer> pointers) {
   log::Info("jobs to recover epoch={} jobs={}", deps_.epoch.value, pointers.size());
   FaultPoint("recovery.jobs-listed");
+  std::vector<JobId> readable;
   for (RecoveredPointer& recovered : pointers) {
-    const bool readable = recovered.pointer.ok();
-    JobManagerRunner& runner =
-        registry_->Add(recovered.id, readable ? *std::move(recovered.pointer) : pb::JobPointer());
-    if (readable) {
-      runner.Recover();
+    if (recovered.pointer.ok()) {
+      readable.push_back(recovered.id);
+      registry_->Add(recovered.id, *std::move(recovered.pointer));
     } else {
-      runner.Quarantine(recovered.pointer.status());
+      registry_->Add(recovered.id, pb::JobPointer()).Quarantine(recovered.pointer.status());
     }
   }
+  RecoverJobs(std::move(readable));
   pointers_read_ = true;
   deps_.resource_manager->OnJobsListed();
   CheckListed();
+}
+
+// So many that the disk is busy, and not more than its queue holds.
+void Dispatcher::RecoverJobs(std::vector<JobId> jobs) {
+  const size_t count = jobs.size();
+  RunBounded(
+      count, kLoadsAtOnce,
+      [weak = weak_from_this(), jobs = std::move(jobs)](size_t i, StepDone done) {
+        auto self = weak.lock();
+        if (!self) return done(Aborted("the epoch is over"));
+        JobManagerRunner* runner = self->registry_->Find(jobs[i]);
+        if (runner == nullptr) return done(absl::OkStatus());
+        runner->Recover([done = std::move(done)]() mutable { done(absl::OkStatus()); });
+      },
+      [](const absl::Status&) {});
 }
 
 void Dispatcher::CheckListed() {

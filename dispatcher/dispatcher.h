@@ -11,6 +11,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,9 @@ class Dispatcher : public std::enable_shared_from_this<Dispatcher> {
   // Not yet terminal, or not yet known to be.
   bool JobIsLive(const JobId& id) const;
 
+  // Of every job here; empty for one whose pointer is unreadable.
+  std::set<std::string> GraphDigests() const { return registry_->GraphDigests(); }
+
   // Runs `request` once the jobs are listed; the questions below belong in one. Too many that wait
   // are dropped uncalled.
   void WhenListed(Task request);
@@ -63,7 +67,9 @@ class Dispatcher : public std::enable_shared_from_this<Dispatcher> {
  private:
   void Prepare();
   void ListPointers();
+  void LoadHistory();
   void OnPointers(std::vector<RecoveredPointer> pointers);
+  void RecoverJobs(std::vector<JobId> jobs);
   void CheckListed();
   void FindArchived(JobId job, Callback<ArchivedJob> callback);
   void ReadArchivedLog(const JobDetails& job, const TaskLogRequest& request,

@@ -155,19 +155,38 @@ void DispatcherLeaderProcess::Build() {
   dispatcher.replica = ReplicaId(deps_.record.replica_id());
   dispatcher.epoch = deps_.fence->epoch();
   dispatcher.resource_manager = resource_manager_.get();
-  dispatcher.graphs = NewJobGraphStore(deps_.fence, deps_.blobs);
-  dispatcher.results =
-      NewJobResultStore(deps_.fence, deps_.blobs, deps_.executor, deps_.options.history);
   dispatcher.options = deps_.options;
+  BuildStores(&dispatcher);
   dispatcher_ = std::make_shared<Dispatcher>(std::move(dispatcher));
   resource_manager_->Start();
   membership_->Start();
   dispatcher_->Start();
+  collector_->Start();
+}
+
+void DispatcherLeaderProcess::BuildStores(Dispatcher::Dependencies* dispatcher) {
+  auto pins = std::make_shared<BlobPins>();
+  dispatcher->graphs = NewJobGraphStore(deps_.fence, deps_.blobs, pins);
+  dispatcher->results =
+      NewJobResultStore(deps_.fence, deps_.blobs, pins, deps_.executor, deps_.options.history);
+  BlobCollector::Dependencies collector{deps_.executor,
+                                        deps_.fence,
+                                        pins,
+                                        deps_.blob_places,
+                                        [weak = weak_from_this()] {
+                                          auto self = weak.lock();
+                                          return self && self->dispatcher_
+                                                     ? self->dispatcher_->GraphDigests()
+                                                     : std::set<std::string>();
+                                        },
+                                        deps_.options.collection};
+  collector_ = std::make_shared<BlobCollector>(std::move(collector));
 }
 
 void DispatcherLeaderProcess::Stop() {
   // The strand may outlive this object's last other reference.
   deps_.executor->Post([self = shared_from_this()] {
+    self->collector_ = nullptr;
     self->dispatcher_ = nullptr;
     self->membership_ = nullptr;
     self->resource_manager_ = nullptr;

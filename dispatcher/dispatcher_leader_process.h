@@ -21,6 +21,7 @@
 #include "ha/leader_election.h"
 #include "rpc/dispatcher_gateway.h"
 #include "rpc/rpc_link.h"
+#include "store/blob_collector.h"
 #include "store/blob_store.h"
 
 namespace baton {
@@ -34,6 +35,7 @@ class DispatcherLeaderProcess : public std::enable_shared_from_this<DispatcherLe
     LeaderFencePtr fence;
     pb::LeaderRecord record;
     BlobStorePtr blobs;
+    BlobPlaces blob_places;
     LastLeaseAnswer last_lease_answer;
     DispatcherOptions options;
   };
@@ -59,6 +61,7 @@ class DispatcherLeaderProcess : public std::enable_shared_from_this<DispatcherLe
   class Gateway;
 
   void Build();
+  void BuildStores(Dispatcher::Dependencies* dispatcher);
 
   const Dependencies deps_;
   const TimePoint leading_since_;
@@ -67,6 +70,7 @@ class DispatcherLeaderProcess : public std::enable_shared_from_this<DispatcherLe
   std::shared_ptr<ResourceManager> resource_manager_;
   std::shared_ptr<Membership> membership_;
   std::shared_ptr<Dispatcher> dispatcher_;
+  std::shared_ptr<BlobCollector> collector_;
 };
 
 }  // namespace baton

@@ -26,16 +26,48 @@ void JobManagerRunner::StartNew(JobGraphPtr graph) {
   StartMaster(std::move(graph), JobMaster::Origin::kNew);
 }
 
-void JobManagerRunner::Recover() {
+void JobManagerRunner::Recover(Task tried) {
+  if (ending_in_quarantine_) {
+    if (tried) tried();
+    return;
+  }
+  pointer_.graph_digest().empty() ? ReadPointerAgain(std::move(tried))
+                                  : LoadGraph(std::move(tried));
+}
+
+void JobManagerRunner::ReadPointerAgain(Task tried) {
+  deps_.graphs->ReadPointer(
+      id_, BindTo(deps_.executor,
+                  IfAlive(weak_from_this(),
+                          [tried = std::move(tried)](JobManagerRunner& self, auto pointer) mutable {
+                            if (pointer.ok()) {
+                              self.pointer_ = *std::move(pointer);
+                              return self.LoadGraph(std::move(tried));
+                            }
+                            self.OnGraph(pointer.status());
+                            if (tried) tried();
+                          })));
+}
+
+void JobManagerRunner::LoadGraph(Task tried) {
   deps_.graphs->LoadGraph(
-      pointer_,
-      BindTo(deps_.executor, IfAlive(weak_from_this(), [](JobManagerRunner& self, auto graph) {
-               if (!graph.ok()) return self.Quarantine(graph.status());
-               self.quarantine_.clear();
-               if (!self.StartMaster(*graph, JobMaster::Origin::kRecovered)) {
-                 self.Quarantine(DataLoss("the job's progress does not fit its graph"));
-               }
-             })));
+      pointer_, BindTo(deps_.executor,
+                       IfAlive(weak_from_this(), [tried = std::move(tried)](JobManagerRunner& self,
+                                                                            auto graph) mutable {
+                         self.OnGraph(std::move(graph));
+                         if (tried) tried();
+                       })));
+}
+
+void JobManagerRunner::OnGraph(absl::StatusOr<JobGraphPtr> graph) {
+  if (ending_in_quarantine_ || master_) return;
+  if (!graph.ok()) return Quarantine(graph.status());
+  if (!StartMaster(*graph, JobMaster::Origin::kRecovered)) {
+    return Quarantine(DataLoss("the job's progress does not fit its graph"));
+  }
+  if (!std::exchange(quarantine_, {}).empty()) {
+    log::Info("job left its quarantine job_id={}", id_.ToString());
+  }
 }
 
 void JobManagerRunner::Quarantine(const absl::Status& why) {
@@ -45,13 +77,19 @@ void JobManagerRunner::Quarantine(const absl::Status& why) {
   }
   quarantine_ = Message(why);
   if (quarantine_.empty()) quarantine_ = "unreadable";
-  for (auto& waiting : std::exchange(waiting_cancels_, {})) {
-    waiting(Unavailable("job {} is in quarantine: {}", id_.ToString(), quarantine_));
-  }
-  if (pointer_.graph_digest().empty()) return;  // nothing to load without a pointer
+  if (!waiting_cancels_.empty()) return EndInQuarantine();
   deps_.executor->PostAfter(
       retry_delay_, IfAlive(weak_from_this(), [](JobManagerRunner& self) { self.Recover(); }));
   retry_delay_ = std::min(2 * retry_delay_, kMaxRetry);
+}
+
+// Nothing can be started of it without its graph, so nothing has to be ended first; its result
+// alone decides. Attempts of an earlier leader end when the ResourceManager finds their job ended.
+void JobManagerRunner::EndInQuarantine() {
+  if (std::exchange(ending_in_quarantine_, true)) return;
+  outcome_ = {JobStatus::kCanceled, "in quarantine: " + quarantine_};
+  retry_delay_ = kFirstRetry;
+  CommitResult();
 }
 
 bool JobManagerRunner::StartMaster(JobGraphPtr graph, JobMaster::Origin origin) {
@@ -73,13 +111,11 @@ bool JobManagerRunner::StartMaster(JobGraphPtr graph, JobMaster::Origin origin) 
 
 void JobManagerRunner::Cancel(absl::AnyInvocable<void(absl::Status)> callback) {
   if (master_) return master_->Cancel(std::move(callback));
-  if (!quarantine_.empty()) {
-    return callback(Unavailable("job {} is in quarantine: {}", id_.ToString(), quarantine_));
-  }
   if (waiting_cancels_.size() >= kMaxWaitingCancels) {
     return callback(ResourceExhausted("too many cancellations of job {} wait", id_.ToString()));
   }
   waiting_cancels_.push_back(std::move(callback));
+  if (!quarantine_.empty()) EndInQuarantine();
 }
 
 void JobManagerRunner::OnEnded(JobOutcome outcome) {
@@ -89,7 +125,7 @@ void JobManagerRunner::OnEnded(JobOutcome outcome) {
 }
 
 void JobManagerRunner::CommitResult() {
-  const JobOverview overview = master_->Overview();
+  const JobOverview overview = Overview();
   pb::JobResult result;
   const auto& bytes = id_.bytes();
   result.set_job_id(std::string(bytes.begin(), bytes.end()));
@@ -101,7 +137,7 @@ void JobManagerRunner::CommitResult() {
   result.set_submission_digest(pointer_.submission_digest());
   result.set_epoch(deps_.epoch.value);
   CountInto(overview, &result);
-  deps_.results->Commit(id_, std::move(result), ToArchive(*master_),
+  deps_.results->Commit(id_, std::move(result), master_ ? ToArchive(*master_) : std::string(),
                         BindTo(deps_.executor, IfAlive(weak_from_this(), [](JobManagerRunner& self,
                                                                             absl::Status status) {
                                  self.OnResultCommitted(std::move(status));
@@ -110,8 +146,11 @@ void JobManagerRunner::CommitResult() {
 
 void JobManagerRunner::OnResultCommitted(absl::Status status) {
   if (status.ok()) {
-    master_->Conclude(outcome_);
-    return deps_.on_done(id_);
+    if (master_) master_->Conclude(outcome_);
+    deps_.on_done(id_);
+    if (ending_in_quarantine_) deps_.resource_manager->RemoveSource(id_);
+    for (auto& waiting : std::exchange(waiting_cancels_, {})) waiting(absl::OkStatus());
+    return;
   }
   if (absl::IsAborted(status)) return;  // the next leader ends it
   log::Warning("the result of a job could not be stored yet job_id={} error={}", id_.ToString(),

@@ -1,7 +1,9 @@
 // One job under this leadership, from its pointer to its result (Flink's JobManagerRunner): loads
 // the graph of a recovered job, runs its JobMaster, makes its outcome durable.
 //
-// A job whose graph cannot be read is in quarantine: visible, retried, in nobody's way (P7).
+// A job whose pointer or graph cannot be read is in quarantine: visible, retried, in nobody's way
+// (P7). It can be cancelled: its result is committed at once, and what may still run of it is ended
+// as its TaskManagers tell of it.
 //
 // Lives on the executor of the leader process, owned by the Dispatcher until on_done.
 
@@ -36,8 +38,8 @@ class JobManagerRunner : public std::enable_shared_from_this<JobManagerRunner> {
 
   // A job that was just submitted.
   void StartNew(JobGraphPtr graph);
-  // A job of an earlier leader.
-  void Recover();
+  // A job of an earlier leader. `tried` runs when its graph was read, or could not be.
+  void Recover(Task tried = nullptr);
   // A job whose pointer itself cannot be read.
   void Quarantine(const absl::Status& why);
 
@@ -48,8 +50,13 @@ class JobManagerRunner : public std::enable_shared_from_this<JobManagerRunner> {
   absl::StatusOr<VertexDetails> DescribeVertex(const std::string& vertex_id) const;
   absl::StatusOr<ReportedAttempt> FindAttempt(const TaskLogRequest& request) const;
   const std::string& submission_digest() const { return pointer_.submission_digest(); }
+  const std::string& graph_digest() const { return pointer_.graph_digest(); }
 
  private:
+  void ReadPointerAgain(Task tried);
+  void LoadGraph(Task tried);
+  void OnGraph(absl::StatusOr<JobGraphPtr> graph);
+  void EndInQuarantine();
   bool StartMaster(JobGraphPtr graph, JobMaster::Origin origin);
   void OnEnded(JobOutcome outcome);
   void CommitResult();
@@ -60,6 +67,7 @@ class JobManagerRunner : public std::enable_shared_from_this<JobManagerRunner> {
   pb::JobPointer pointer_;
   std::shared_ptr<JobMaster> master_;  // null while loading or in quarantine
   std::string quarantine_;             // why; empty: not
+  bool ending_in_quarantine_ = false;  // cancelled there
   Duration retry_delay_;
   std::vector<absl::AnyInvocable<void(absl::Status)>> waiting_cancels_;
   JobOutcome outcome_;

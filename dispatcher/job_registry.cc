@@ -25,4 +25,10 @@ std::vector<JobOverview> JobRegistry::Overviews() const {
   return overviews;
 }
 
+std::set<std::string> JobRegistry::GraphDigests() const {
+  std::set<std::string> digests;
+  for (const auto& [id, runner] : runners_) digests.insert(runner->graph_digest());
+  return digests;
+}
+
 }  // namespace baton

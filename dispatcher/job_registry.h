@@ -5,6 +5,8 @@
 #pragma once
 
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -21,6 +23,7 @@ class JobRegistry : public std::enable_shared_from_this<JobRegistry> {
   JobManagerRunner* Find(const JobId& id) const;
   size_t size() const { return runners_.size(); }
   std::vector<JobOverview> Overviews() const;
+  std::set<std::string> GraphDigests() const;
 
  private:
   JobManagerRunner::Dependencies common_;

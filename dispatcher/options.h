@@ -7,6 +7,7 @@
 
 #include "dispatcher/resource_manager/loss_detector.h"
 #include "job/job_graph.h"
+#include "store/blob_collector.h"
 #include "store/job_result_store.h"
 
 namespace baton {
@@ -17,6 +18,7 @@ struct DispatcherOptions {
   RestartStrategyConfig default_restart_strategy;
   std::string assignment_policy = "greedy";
   HistoryLimits history;
+  CollectionOptions collection;
   LeaseOptions lease;
   Duration member_timeout = std::chrono::minutes(10);  // away for so long: removed (3.6)
 };

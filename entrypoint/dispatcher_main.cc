@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <filesystem>
 #include <future>
 
 #include "absl/strings/match.h"
@@ -25,6 +24,7 @@
 #include "rest/beast_transport.h"
 #include "rpc/asio_frame_transport.h"
 #include "store/kv_journal.h"
+#include "store/store_directory.h"
 
 namespace baton {
 namespace {
@@ -56,13 +56,11 @@ void WaitAtMost(std::future<void> future, const char* what) {
 }
 
 absl::StatusOr<KvEnginePtr> OpenStore(const Config& config) {
-  const std::string directory = StoreDirectoryOf(config);
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error) return Unavailable("store.directory {}: {}", directory, error.message());
-  std::vector<std::string> families = BlobFamilies();
+  std::vector<std::string> families = StoreFamilies();
   families.push_back(JournalFamily());
-  return OpenRocksDbKvEngine(directory, families);
+  const bool is_alone = config.Get(options::kHaType) == "none";
+  return OpenStoreDirectory(StoreDirectoryOf(config), families,
+                            is_alone ? WhenDamaged::kRefuse : WhenDamaged::kSetAside);
 }
 
 Replica::Dependencies Wire(ThreadPool& pool, ThreadPool& aside, const KvEnginePtr& engine) {

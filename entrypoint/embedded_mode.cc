@@ -41,6 +41,7 @@ ReplicaSettings EmbeddedReplicaSettingsFrom(const Config& config) {
   if (!config.IsSet(options::kRpcPort)) {
     settings.rpc_bind_address = fmt::format("{}:0", config.Get(options::kRpcAddress));
   }
+  settings.store.replicas = ReplicaSet::kAlone;
   return settings;
 }
 

@@ -6,9 +6,13 @@
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "nlohmann/json.hpp"
 
 namespace baton {
 namespace {
+
+constexpr Duration kStoreCheck = std::chrono::seconds(1);
+constexpr Duration kStepDownAtMostEvery = std::chrono::minutes(1);
 
 pb::Hello HelloOf(const ReplicaSettings& settings, const Incarnation& incarnation) {
   pb::Hello hello;
@@ -17,6 +21,15 @@ pb::Hello HelloOf(const ReplicaSettings& settings, const Incarnation& incarnatio
   hello.set_id(settings.id.value());
   hello.set_incarnation(incarnation.value());
   return hello;
+}
+
+std::string RecoveryJson(const TreeRecoveryReport& report) {
+  return nlohmann::json{{"epoch", report.epoch},
+                        {"jobs", report.jobs},
+                        {"results", report.results},
+                        {"asked", report.asked},
+                        {"ignored", report.ignored}}
+      .dump();
 }
 
 }  // namespace
@@ -43,7 +56,9 @@ void Replica::BuildRest() {
   deps.large_bodies = deps_.large_bodies;
   deps.random = deps_.random;
   deps.transport = deps_.http;
-  deps.metrics = deps_.metrics;
+  deps.metrics = [registry = registry_, more = deps_.metrics] {
+    return registry->RenderText() + (more ? more() : "");
+  };
   auto weak = weak_from_this();
   deps.view = [weak] {
     auto self = weak.lock();
@@ -65,12 +80,21 @@ void Replica::BuildRest() {
       self->election_->HandOver(std::move(callback));
     });
   };
+  deps.recover_pointers = [weak](std::set<std::string> without, auto callback) {
+    auto self = weak.lock();
+    if (!self) return callback(Aborted("this replica is stopping"));
+    self->deps_.ha_executor->Post(
+        [self, without = std::move(without), callback = std::move(callback)]() mutable {
+          self->RecoverPointers(std::move(without), std::move(callback));
+        });
+  };
   rest_ = RestEndpoint::New(std::move(deps), {settings_.id, settings_.version, settings_.job_limits,
                                               settings_.relay_limits, settings_.max_log_followers});
 }
 
 absl::Status Replica::Start(const std::string& rest_address) {
   server_ = std::make_shared<RpcServer>(deps_.frames, deps_.ha_executor, identity_);
+  StartStore();
   StartServer();
   if (auto status = server_->Start(settings_.rpc_bind_address); !status.ok()) return status;
   self_.set_rest_address(rest_address);
@@ -78,14 +102,39 @@ absl::Status Replica::Start(const std::string& rest_address) {
                             ? server_->address()
                             : settings_.rpc_advertised_address);
   StartPeers();
-  blobs_ = NewReplicatedBlobStore(
-      NewLocalBlobStore(deps_.engine),
-      [peers = peers_] {
-        std::vector<RpcLinkPtr> links;
-        for (const auto& [id, link] : peers->OpenLinks()) links.push_back(link);
-        return links;
-      },
-      deps_.ha_executor, settings_.replication);
+  log::Info("replica starts replica={} incarnation={} rest={} rpc={}", settings_.id.value(),
+            self_.incarnation(), rest_address, self_.rpc_address());
+  StartElection();
+  return absl::OkStatus();
+}
+
+void Replica::StartStore() {
+  peers_ = NewPeerMonitor(deps_.frames, deps_.ha_executor, identity_);
+  ReplicaStore::Dependencies deps{deps_.engine,
+                                  deps_.ha_executor,
+                                  deps_.coordination,
+                                  CoordinationPaths(settings_.zookeeper_root, settings_.cluster_id),
+                                  [peers = peers_] {
+                                    std::vector<RpcLinkPtr> links;
+                                    for (const auto& [id, link] : peers->OpenLinks())
+                                      links.push_back(link);
+                                    return links;
+                                  },
+                                  [weak = weak_from_this()] {
+                                    auto self = weak.lock();
+                                    return self ? Epoch{self->View().last_winner.epoch()} : Epoch{};
+                                  },
+                                  [weak = weak_from_this()] {
+                                    auto self = weak.lock();
+                                    return self && self->process_ != nullptr;
+                                  },
+                                  registry_,
+                                  settings_.store};
+  store_ = std::make_shared<ReplicaStore>(std::move(deps));
+}
+
+// The journal is read first: an epoch that it knows must not come again (3.2).
+void Replica::StartElection() {
   auto election =
       NewLeaderElection({deps_.coordination, deps_.ha_executor,
                          CoordinationPaths(settings_.zookeeper_root, settings_.cluster_id), self_,
@@ -94,17 +143,59 @@ absl::Status Replica::Start(const std::string& rest_address) {
     std::lock_guard lock(mutex_);
     election_ = election;
   }
-  election->AddListener([weak = weak_from_this()](const LeadershipView& view) {
-    if (auto self = weak.lock()) self->OnView(view);
+  store_->Load(IfAlive(weak_from_this(), [election](Replica& self) {
+    if (self.stopping_) return;
+    self.started_ = true;
+    election->ObserveEpoch(self.store_->journal()->highest_epoch());
+    election->AddListener([weak = self.weak_from_this()](const LeadershipView& view) {
+      if (auto self = weak.lock()) self->OnView(view);
+    });
+    election->Start(&self);
+    self.store_->Converge();
+    self.ArmStoreCheck();
+  }));
+}
+
+void Replica::RecoverPointers(std::set<std::string> without,
+                              absl::AnyInvocable<void(absl::StatusOr<std::string>)> callback) {
+  if (!store_ || !started_) return callback(Unavailable("this replica is starting"));
+  if (process_) return callback(FailedPrecondition("this replica leads: nothing is lost"));
+  store_->RecoverTree(settings_.id.value(), std::move(without),
+                      [callback = std::move(callback)](auto report) mutable {
+                        if (!report.ok()) return callback(report.status());
+                        callback(RecoveryJson(*report));
+                      });
+}
+
+void Replica::ArmStoreCheck() {
+  deps_.ha_executor->PostAfter(kStoreCheck, IfAlive(weak_from_this(), [](Replica& self) {
+                                 if (self.stopping_) return;
+                                 self.CheckStore();
+                                 self.ArmStoreCheck();
+                               }));
+}
+
+// A leader whose disk fails can make no job durable any more, and cannot read what it needs. It
+// hands over while there is a replica with a better one; where there is none, it goes on with the
+// jobs that run. At most once in a while: two sick disks must not pass the baton for ever (L4).
+void Replica::CheckStore() {
+  const TimePoint now = deps_.ha_executor->Now();
+  if (!process_ || !store_->fails() || now < next_step_down_) return;
+  const auto links = peers_->OpenLinks();
+  const bool successor = std::any_of(links.begin(), links.end(), [this](const auto& entry) {
+    auto said = peer_store_fails_.find(entry.first);
+    return said != peer_store_fails_.end() && !said->second;
   });
-  log::Info("replica starts replica={} incarnation={} rest={} rpc={}", settings_.id.value(),
-            self_.incarnation(), rest_address, self_.rpc_address());
-  election->Start(this);
-  return absl::OkStatus();
+  if (!successor) return;
+  next_step_down_ = now + kStepDownAtMostEvery;
+  log::Error("this leader's store fails, handing over replica={}", settings_.id.value());
+  election_->HandOver([](const absl::Status& status) {
+    if (!status.ok()) log::Warning("not handed over: {}", Message(status));
+  });
 }
 
 void Replica::StartServer() {
-  ServeBlobs(*server_, NewLocalBlobStore(deps_.engine));
+  store_->Serve(*server_);
   ServePings(*server_, [weak = weak_from_this()] {
     auto self = weak.lock();
     return self ? self->AnswerPing() : pb::Pong();
@@ -139,6 +230,7 @@ pb::Pong Replica::AnswerPing() const {
   pong.set_epoch(view.last_winner.epoch());
   pong.set_leads(view.self_leads);
   pong.set_stuck(pulse_ && pulse_->IsStuck());
+  pong.set_store_fails(store_->fails());
   return pong;
 }
 
@@ -180,19 +272,22 @@ void Replica::PassToLeaderProcess(const RpcLinkPtr& link, pb::Envelope message) 
 }
 
 void Replica::StartPeers() {
-  peers_ = NewPeerMonitor(deps_.frames, deps_.ha_executor, identity_);
   const auto weak = weak_from_this();
   peers_->Start(
       {.on_dead = IfAlive(weak, [](Replica& self, const ReplicaId& id,
                                    const Incarnation& dead) { self.OnPeerDead(id, dead); }),
-       .on_link_up = IfAlive(
-           weak, [](Replica& self, const ReplicaId& id) { self.NoteReach(id, Reach::kReachable); }),
+       .on_link_up = IfAlive(weak,
+                             [](Replica& self, const ReplicaId& id) {
+                               self.NoteReach(id, Reach::kReachable);
+                               self.store_->OnPeer();
+                             }),
        .on_link_down = IfAlive(
            weak,
            [](Replica& self, const ReplicaId& id) { self.NoteReach(id, Reach::kUnreachable); }),
-       .on_pong = IfAlive(weak, [](Replica& self, const ReplicaId&, const Incarnation& incarnation,
-                                   const pb::Pong& pong) {
+       .on_pong = IfAlive(weak, [](Replica& self, const ReplicaId& id,
+                                   const Incarnation& incarnation, const pb::Pong& pong) {
          self.silence_watch_->OnPong(incarnation, pong);
+         self.peer_store_fails_[id] = pong.store_fails();
          self.election_->ObserveEpoch(Epoch{pong.epoch()});
        })});
   silence_watch_ = std::make_shared<SilenceWatch>(
@@ -227,6 +322,7 @@ void Replica::OnView(const LeadershipView& view) {
   SetPeers(view);
   silence_watch_->OnView(view);
   announcer_.OnView(view);
+  store_->OnView(view);
   if (process_) process_->OnView(view);
   rest_->OnLeadershipChanged(view);
 }
@@ -259,9 +355,10 @@ std::shared_ptr<DispatcherLeaderProcess> Replica::NewLeaderProcess(const pb::Lea
   deps.executor = deps_.new_executor();
   deps.transport = deps_.frames;
   deps.random = deps_.random;
-  deps.fence = std::move(fence);
+  deps.fence = store_->Journaled(std::move(fence));
   deps.record = record;
-  deps.blobs = blobs_;
+  deps.blobs = store_->blobs();
+  deps.blob_places = store_->places();
   auto weak = weak_from_this();
   deps.last_lease_answer = [weak, executor = deps_.ha_executor](const TaskManagerId& id,
                                                                 auto callback) {
@@ -302,14 +399,17 @@ void Replica::OnRevoke(Epoch epoch, const absl::Status& why) {
 
 void Replica::Stop(absl::AnyInvocable<void()> done) {
   rest_->StopAccepting();
+  stopping_ = true;
   if (!election_) return done();
-  election_->Stop([self = shared_from_this(), done = std::move(done)]() mutable {
+  auto leave = [self = shared_from_this(), done = std::move(done)]() mutable {
     self->silence_watch_->Stop();
     self->peers_->Stop();
     self->server_->Stop();
     self->rest_->Stop();
     done();
-  });
+  };
+  if (!started_) return leave();
+  election_->Stop(std::move(leave));
 }
 
 LeadershipView Replica::View() const {

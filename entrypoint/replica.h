@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -15,6 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/executor.h"
+#include "base/metrics.h"
 #include "base/random.h"
 #include "dispatcher/dispatcher_leader_process.h"
 #include "dispatcher/options.h"
@@ -26,8 +28,8 @@
 #include "ha/silence_watch.h"
 #include "rest/rest_endpoint.h"
 #include "rpc/rpc_server.h"
-#include "store/blob_store.h"
 #include "store/kv_engine.h"
+#include "store/replica_store.h"
 
 namespace baton {
 
@@ -39,7 +41,7 @@ struct ReplicaSettings {
   std::string rpc_bind_address;
   std::string rpc_advertised_address;  // empty: where it is bound
   std::string version;
-  ReplicationOptions replication;
+  StoreOptions store;
   FenceLimits fence_limits;
   DispatcherOptions dispatcher;
   JobLimits job_limits;
@@ -59,7 +61,8 @@ class Replica final : public LeaderContender, public std::enable_shared_from_thi
     HttpTransportPtr http;
     KvEnginePtr engine;
     RandomPtr random;
-    std::function<std::string()> metrics;  // Prometheus text of the process; may be null
+    // Prometheus text of the process, beside what the replica counts itself; may be null.
+    std::function<std::string()> metrics;
   };
 
   static std::shared_ptr<Replica> New(Dependencies dependencies, ReplicaSettings settings);
@@ -88,6 +91,8 @@ class Replica final : public LeaderContender, public std::enable_shared_from_thi
   Replica(Dependencies dependencies, ReplicaSettings settings);
 
   void BuildRest();
+  void StartStore();
+  void StartElection();
   void StartServer();
   void StartPeers();
   pb::Pong AnswerPing() const;
@@ -101,21 +106,30 @@ class Replica final : public LeaderContender, public std::enable_shared_from_thi
   std::shared_ptr<DispatcherLeaderProcess> NewLeaderProcess(const pb::LeaderRecord& record,
                                                             LeaderFencePtr fence);
   DispatcherGatewayPtr LocalGateway() const;
+  void RecoverPointers(std::set<std::string> without,
+                       absl::AnyInvocable<void(absl::StatusOr<std::string>)> callback);
+  void ArmStoreCheck();
+  void CheckStore();
 
   const Dependencies deps_;
   const ReplicaSettings settings_;
   const LinkIdentity identity_;
   pb::ReplicaRecord self_;
+  const std::shared_ptr<MetricsRegistry> registry_ = std::make_shared<MetricsRegistry>();
   std::shared_ptr<RestEndpoint> rest_;
 
   // On ha_executor; set by Start.
   std::shared_ptr<RpcServer> server_;
   PeerMonitorPtr peers_;
   std::shared_ptr<SilenceWatch> silence_watch_;
-  BlobStorePtr blobs_;
+  std::shared_ptr<ReplicaStore> store_;
   LeaderAnnouncer announcer_;
   std::shared_ptr<DispatcherLeaderProcess> process_;  // while leading
   std::shared_ptr<Pulse> pulse_;                      // of process_'s strand
+  bool started_ = false;                              // the election
+  bool stopping_ = false;
+  std::map<ReplicaId, bool> peer_store_fails_;  // as they say themselves
+  TimePoint next_step_down_;
 
   mutable std::mutex mutex_;
   // Guarded by mutex_:

@@ -35,6 +35,8 @@ DispatcherOptions DispatcherOptionsFrom(const Config& config) {
   dispatcher.history.max_age = config.Get(options::kJobStoreExpirationTime);
   dispatcher.lease.lease = config.Get(options::kLease);
   dispatcher.member_timeout = config.Get(options::kMemberTimeout);
+  dispatcher.collection.interval = config.Get(options::kStoreCollectionInterval);
+  dispatcher.collection.grace = config.Get(options::kStoreCollectionGrace);
   return dispatcher;
 }
 
@@ -50,7 +52,12 @@ ReplicaSettings ReplicaSettingsFrom(const Config& config) {
   settings.rpc_bind_address = fmt::format("{}:{}", config.Get(options::kRpcAddress), rpc_port);
   settings.rpc_advertised_address = config.Get(options::kRpcAdvertisedAddress);
   settings.version = kVersion;
-  settings.replication.min_copies = static_cast<size_t>(MinCopies(config));
+  settings.store.replication.min_copies = static_cast<size_t>(MinCopies(config));
+  auto& convergence = settings.store.convergence;
+  convergence.interval = config.Get(options::kStoreConvergenceInterval);
+  convergence.pulled_bytes_per_second =
+      static_cast<uint64_t>(config.Get(options::kStorePullBytesPerSecond).value);
+  convergence.verification_period = config.Get(options::kStoreVerificationPeriod);
   settings.dispatcher = DispatcherOptionsFrom(config);
   settings.max_log_followers = Size(config, options::kRestMaxLogFollowers);
   settings.job_limits.max_vertices = Size(config, options::kMaxVertices);

@@ -140,9 +140,10 @@ void Election::SetHindrance(absl::Status hindrance) {
   }
   log::Error(
       "nobody may lead below {}: {}. Its data was lost or set back, and an epoch that came again "
-      "would let an older leader write. Restore the coordination service from a backup that is not "
-      "older than the last failover; or, when every dispatcher and TaskManager is stopped, remove "
-      "{} and start anew",
+      "would let an older leader write. Run `baton recover-pointers`, which rebuilds it from the "
+      "replicas' own disks; or restore the coordination service from a backup that is not older "
+      "than the last failover; or, when every dispatcher and TaskManager is stopped, remove {} and "
+      "every dispatcher's store.directory, and start anew",
       paths_.base(), text, paths_.base());
 }
 

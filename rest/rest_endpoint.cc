@@ -116,6 +116,8 @@ void RestEndpoint::Route(HttpRequest request, HttpReply decorated) {
   if (auto* refusal = std::get_if<HttpResponse>(&found)) return decorated(std::move(*refusal));
   auto& [route, routed] = std::get<Router::Match>(found);
   if (const auto* local = std::get_if<LocalRoute>(route)) return decorated((*local)(routed));
+  if (const auto* work = std::get_if<LocalWork>(route))
+    return (*work)(routed, std::move(decorated));
   auto call = std::get<LeaderRoute>(*route)(routed);
   if (auto* refusal = std::get_if<HttpResponse>(&call)) return decorated(std::move(*refusal));
   AskLeader(std::get<LeaderCall>(std::move(call)), routed.http, std::move(decorated));

@@ -16,7 +16,7 @@
 #include <variant>
 
 #include "absl/functional/any_invocable.h"
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/executor.h"
 #include "base/random.h"
 #include "ha/leader_election.h"
@@ -57,6 +57,10 @@ class RestEndpoint final : public RequestHandler,
     // tenth of a second and more, and behind a few of them elections and leases would wait. Null:
     // the caller's thread.
     ExecutorPtr large_bodies;
+    // Rebuilds the tree in the coordination service; answers with JSON. May be null.
+    std::function<void(std::set<std::string> without,
+                       absl::AnyInvocable<void(absl::StatusOr<std::string>)>)>
+        recover_pointers;
   };
 
   static std::shared_ptr<RestEndpoint> New(Dependencies dependencies, RestEndpointOptions options);
@@ -83,6 +87,7 @@ class RestEndpoint final : public RequestHandler,
   HttpResponse AnswerLeader(const RoutedRequest& request) const;
   HttpResponse AnswerReady() const;
   HttpResponse AnswerMetrics() const;
+  void RecoverPointers(const RoutedRequest& request, HttpReply reply) const;
   void AskLeader(LeaderCall call, const HttpRequest& request, HttpReply reply);
   // Fills in what every answer carries.
   void Decorate(HttpResponse& response) const;

@@ -31,7 +31,9 @@ struct RoutedRequest {
 using LocalRoute = std::function<HttpResponse(const RoutedRequest&)>;
 // Checks what can be checked anywhere and says what to ask the leader, or refuses.
 using LeaderRoute = std::function<std::variant<LeaderCall, HttpResponse>(const RoutedRequest&)>;
-using Route = std::variant<LocalRoute, LeaderRoute>;
+// Any replica answers this itself, later and from any thread.
+using LocalWork = std::function<void(const RoutedRequest&, HttpReply)>;
+using Route = std::variant<LocalRoute, LeaderRoute, LocalWork>;
 
 class Router {
  public:

@@ -1,5 +1,6 @@
 // What every replica answers itself.
 
+#include "absl/strings/str_split.h"
 #include "fmt/core.h"
 #include "rest/json_shapes.h"
 #include "rest/responses.h"
@@ -44,6 +45,26 @@ void RestEndpoint::AddStatusRoutes() {
   add("/failovers", [](Self self, const RoutedRequest&) {
     return JsonResponse(200, FailoversJson(self.history_.Snapshot()));
   });
+  router_.Add("POST", "/recover-pointers",
+              LocalWork([this](const RoutedRequest& request, HttpReply reply) {
+                RecoverPointers(request, std::move(reply));
+              }));
+}
+
+// Nobody leads when this is needed: the replica that is asked does it.
+void RestEndpoint::RecoverPointers(const RoutedRequest& request, HttpReply reply) const {
+  if (!deps_.recover_pointers) {
+    return reply(ErrorResponse(409, "There is no tree to recover without ZooKeeper."));
+  }
+  std::set<std::string> without;
+  for (const auto part :
+       absl::StrSplit(request.Query("without").value_or(""), ',', absl::SkipEmpty())) {
+    without.emplace(part);
+  }
+  deps_.recover_pointers(
+      std::move(without), [reply = std::move(reply)](absl::StatusOr<std::string> report) mutable {
+        reply(report.ok() ? JsonResponse(200, *std::move(report)) : ErrorResponse(report.status()));
+      });
 }
 
 // /leader is 200 on the leader alone, so that a balancer finds it; /v1/leader says everywhere who

@@ -1,8 +1,8 @@
 // Immutable bytes named by their SHA-256 (DESIGN section 4).
 //
-// LocalBlobStore is this replica's disk; ReplicatedBlobStore adds the peers: a write is
-// acknowledged when min-copies replicas have synced it, a read falls back to a peer and heals the
-// local copy. Every read verifies the digest.
+// LocalBlobStore (local_blob_store.h) is this replica's disk; ReplicatedBlobStore adds the peers: a
+// write is acknowledged when min-copies replicas have synced it, a read falls back to a peer and
+// heals the local copy. Every read verifies the digest.
 //
 // Threading: any thread may call; callbacks may come on any thread: bind them.
 
@@ -21,13 +21,13 @@
 #include "base/executor.h"
 #include "rpc/rpc_link.h"
 #include "rpc/rpc_server.h"
-#include "store/kv_engine.h"
 
 namespace baton {
 
 enum class BlobKind { kJobGraph, kArchivedExecution };
+inline constexpr BlobKind kBlobKinds[] = {BlobKind::kJobGraph, BlobKind::kArchivedExecution};
 std::string_view ToString(BlobKind kind);  // the column family
-std::vector<std::string> BlobFamilies();
+std::vector<std::string> BlobFamilies();   // of the blobs and what is kept beside them
 std::optional<BlobKind> ParseBlobKind(std::string_view name);
 
 class BlobStore {
@@ -44,8 +44,6 @@ class BlobStore {
   virtual void Get(BlobKind kind, std::string digest, GetCallback callback) = 0;
 };
 using BlobStorePtr = std::shared_ptr<BlobStore>;
-
-BlobStorePtr NewLocalBlobStore(KvEnginePtr engine);
 
 struct ReplicationOptions {
   size_t min_copies = 2;  // this replica's own included

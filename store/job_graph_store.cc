@@ -4,7 +4,9 @@
 #include <atomic>
 #include <utility>
 
+#include "base/digest.h"
 #include "base/fault_point.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "base/utf8.h"
 #include "store/bounded_loop.h"
@@ -20,7 +22,7 @@ constexpr size_t kMaxNameBytes = 4 << 10;
 
 std::string IdBytes(const JobId& id) { return std::string(id.bytes().begin(), id.bytes().end()); }
 
-RecoveredPointer ReadPointer(const StoredRecord& record) {
+RecoveredPointer ParsePointer(const StoredRecord& record) {
   pb::JobPointer pointer;
   if (!pointer.ParseFromString(record.data)) {
     return {record.id, DataLoss("the pointer of job {} is unreadable ({} bytes)",
@@ -38,8 +40,8 @@ RecoveredPointer ReadPointer(const StoredRecord& record) {
 class ZnodeJobGraphStore final : public JobGraphStore,
                                  public std::enable_shared_from_this<ZnodeJobGraphStore> {
  public:
-  ZnodeJobGraphStore(LeaderFencePtr fence, BlobStorePtr blobs)
-      : fence_(std::move(fence)), blobs_(std::move(blobs)) {}
+  ZnodeJobGraphStore(LeaderFencePtr fence, BlobStorePtr blobs, BlobPinsPtr pins)
+      : fence_(std::move(fence)), blobs_(std::move(blobs)), pins_(std::move(pins)) {}
 
   void Prepare(StatusCallback callback) override {
     const auto& paths = fence_->paths();
@@ -57,7 +59,7 @@ class ZnodeJobGraphStore final : public JobGraphStore,
                     absl::StatusOr<std::vector<StoredRecord>> records) mutable {
                   if (!records.ok()) return callback(records.status());
                   std::vector<RecoveredPointer> pointers;
-                  for (const auto& record : *records) pointers.push_back(ReadPointer(record));
+                  for (const auto& record : *records) pointers.push_back(ParsePointer(record));
                   for (const auto& found : pointers) {
                     if (found.pointer.ok()) self->NoteSequence(found.pointer->sequence());
                   }
@@ -70,6 +72,12 @@ class ZnodeJobGraphStore final : public JobGraphStore,
     FaultPoint("submission.before-store");
     std::string stored = ToStored(graph);
     pointer.set_graph_size(stored.size());
+    auto pin = pins_->Take(BlobKind::kJobGraph, Sha256Hex(stored));
+    callback = [pin = std::move(pin),
+                callback = std::move(callback)](absl::StatusOr<pb::JobPointer> added) mutable {
+      pin->Settle(added.status());
+      callback(std::move(added));
+    };
     blobs_->Put(BlobKind::kJobGraph, std::move(stored),
                 [self = shared_from_this(), id, pointer = std::move(pointer),
                  callback = std::move(callback)](absl::StatusOr<std::string> digest) mutable {
@@ -80,11 +88,26 @@ class ZnodeJobGraphStore final : public JobGraphStore,
                 });
   }
 
+  void ReadPointer(JobId id, Callback<pb::JobPointer> callback) override {
+    fence_->client().Get(fence_->paths().job(id), nullptr,
+                         [self = shared_from_this(), id,
+                          callback = std::move(callback)](absl::StatusOr<NodeData> node) mutable {
+                           if (!node.ok()) return callback(node.status());
+                           auto read = ParsePointer({id, std::move(node->data)});
+                           if (read.pointer.ok()) self->NoteSequence(read.pointer->sequence());
+                           callback(std::move(read.pointer));
+                         });
+  }
+
   void Update(JobId id, pb::JobPointer pointer, StatusCallback callback) override {
     auto data = Seal(id, pointer);
     if (!data.ok()) return callback(data.status());
-    fence_->Commit({CoordinationOp::Set(fence_->paths().job(id), *std::move(data), kAnyVersion)},
-                   std::move(callback));
+    fence_->Commit({CoordinationOp::Set(fence_->paths().job(id), *data, kAnyVersion)},
+                   [self = shared_from_this(), id, data = *data,
+                    callback = std::move(callback)](absl::Status status) mutable {
+                     if (status.code() != absl::StatusCode::kNotFound) return callback(status);
+                     self->MakeAgain(id, std::move(data), std::move(callback));
+                   });
   }
 
   void LoadGraph(const pb::JobPointer& pointer, Callback<JobGraphPtr> callback) override {
@@ -96,6 +119,27 @@ class ZnodeJobGraphStore final : public JobGraphStore,
   }
 
  private:
+  // The pointer of a job that runs here is gone: nobody but us may have deleted it, so somebody
+  // damaged the tree. Not where a result stands: then the job ended by an earlier commit of ours.
+  void MakeAgain(JobId id, std::string data, StatusCallback callback) {
+    log::Error("the pointer of a live job was deleted, making it again job_id={}", id.ToString());
+    MakeFoldersOf(fence_, id,
+                  [self = shared_from_this(), id, data = std::move(data),
+                   callback = std::move(callback)](absl::Status status) mutable {
+                    if (!status.ok()) return callback(std::move(status));
+                    self->fence_->Commit(self->NewPointerOps(id, std::move(data)),
+                                         std::move(callback));
+                  });
+  }
+
+  // The pointer first: it is what tells, after an unknown outcome, whether this was applied.
+  std::vector<CoordinationOp> NewPointerOps(const JobId& id, std::string data) const {
+    const auto& paths = fence_->paths();
+    return {CoordinationOp::Create(paths.job(id), std::move(data)),
+            CoordinationOp::Create(paths.result(id), ""),
+            CoordinationOp::Delete(paths.result(id), kAnyVersion)};
+  }
+
   void MakeBuckets(StatusCallback callback) {
     const auto& paths = fence_->paths();
     const std::vector<std::string> folders{paths.jobs(), paths.results()};
@@ -139,17 +183,38 @@ class ZnodeJobGraphStore final : public JobGraphStore,
   void CommitNew(JobId id, pb::JobPointer pointer, Callback<pb::JobPointer> callback) {
     auto data = Seal(id, pointer);
     if (!data.ok()) return callback(data.status());
-    const auto& paths = fence_->paths();
-    // The pointer first: it is what tells, after an unknown outcome, whether this was applied.
-    fence_->Commit({CoordinationOp::Create(paths.job(id), *std::move(data)),
-                    CoordinationOp::Create(paths.result(id), ""),
-                    CoordinationOp::Delete(paths.result(id), kAnyVersion)},
-                   [pointer = std::move(pointer),
+    fence_->Commit(NewPointerOps(id, *data),
+                   [self = shared_from_this(), id, data = *data, pointer = std::move(pointer),
                     callback = std::move(callback)](const absl::Status& status) mutable {
-                     if (!status.ok()) return callback(status);
-                     FaultPoint("submission.pointer-committed");
-                     callback(std::move(pointer));
+                     if (status.code() == absl::StatusCode::kNotFound) {
+                       return self->CommitInNewFolders(id, std::move(data), std::move(pointer),
+                                                       std::move(callback));
+                     }
+                     OnNewCommitted(status, std::move(pointer), std::move(callback));
                    });
+  }
+
+  void CommitInNewFolders(JobId id, std::string data, pb::JobPointer pointer,
+                          Callback<pb::JobPointer> callback) {
+    log::Error("folders of the tree were deleted, making them again job_id={}", id.ToString());
+    MakeFoldersOf(
+        fence_, id,
+        [self = shared_from_this(), id, data = std::move(data), pointer = std::move(pointer),
+         callback = std::move(callback)](const absl::Status& made) mutable {
+          if (!made.ok()) return callback(made);
+          self->fence_->Commit(self->NewPointerOps(id, std::move(data)),
+                               [pointer = std::move(pointer), callback = std::move(callback)](
+                                   const absl::Status& status) mutable {
+                                 OnNewCommitted(status, std::move(pointer), std::move(callback));
+                               });
+        });
+  }
+
+  static void OnNewCommitted(const absl::Status& status, pb::JobPointer pointer,
+                             Callback<pb::JobPointer> callback) {
+    if (!status.ok()) return callback(status);
+    FaultPoint("submission.pointer-committed");
+    callback(std::move(pointer));
   }
 
   // The bytes of the next version.
@@ -160,6 +225,12 @@ class ZnodeJobGraphStore final : public JobGraphStore,
     pointer.set_name(CleanUtf8(pointer.name(), kMaxNameBytes));
     pointer.set_failing_cause(CleanUtf8(pointer.failing_cause(), kMaxCauseBytes));
     std::string data = pointer.SerializeAsString();
+    const bool ending = pointer.cancelling() || !pointer.failing_cause().empty();
+    if (data.size() > kMaxPointerBytes && ending) {
+      // That it ends must be durable; how far it came no longer matters, for it starts nothing.
+      pointer.clear_progress();
+      data = pointer.SerializeAsString();
+    }
     if (data.size() > kMaxPointerBytes) {
       return ResourceExhausted("the pointer of job {} has {} bytes, more than {}", id.ToString(),
                                data.size(), kMaxPointerBytes);
@@ -177,13 +248,14 @@ class ZnodeJobGraphStore final : public JobGraphStore,
 
   const LeaderFencePtr fence_;
   const BlobStorePtr blobs_;
+  const BlobPinsPtr pins_;
   std::atomic<uint64_t> last_sequence_ = 0;
 };
 
 }  // namespace
 
-JobGraphStorePtr NewJobGraphStore(LeaderFencePtr fence, BlobStorePtr blobs) {
-  return std::make_shared<ZnodeJobGraphStore>(std::move(fence), std::move(blobs));
+JobGraphStorePtr NewJobGraphStore(LeaderFencePtr fence, BlobStorePtr blobs, BlobPinsPtr pins) {
+  return std::make_shared<ZnodeJobGraphStore>(std::move(fence), std::move(blobs), std::move(pins));
 }
 
 }  // namespace baton

@@ -16,6 +16,7 @@
 #include "base/ids.h"
 #include "ha/leader_fence.h"
 #include "job/job_graph.h"
+#include "store/blob_pins.h"
 #include "store/blob_store.h"
 #include "store/records.pb.h"
 
@@ -42,6 +43,9 @@ class JobGraphStore {
   // kUnavailable, kUnknown: the connection was away in between; list again.
   virtual void List(Callback<std::vector<RecoveredPointer>> callback) = 0;
 
+  // One pointer, read again. kNotFound: there is none; kDataLoss: unreadable.
+  virtual void ReadPointer(JobId id, Callback<pb::JobPointer> callback) = 0;
+
   // Blob first (min-copies), then the pointer (job_id, graph_digest, graph_size, epoch and sequence
   // are set here). kAlreadyExists: that id has a pointer, or a result: the job ended. kUnknown: it
   // may be there. `pointer` as committed. Fault points: submission.before-store,
@@ -57,13 +61,15 @@ class JobGraphStore {
 
   // Replaces the pointer; job_id, epoch and sequence are set here. Updates of one job are committed
   // in the order of the calls: the caller has at most one in flight. kResourceExhausted: it would
-  // not fit in a znode; the one that is committed stays.
+  // not fit in a znode; the one that is committed stays. (That a job is ending always fits: then
+  // its progress is left out.) A pointer that somebody deleted is made again: while its leader
+  // lives, the leader knows better.
   virtual void Update(JobId id, pb::JobPointer pointer, StatusCallback callback) = 0;
 
   virtual void LoadGraph(const pb::JobPointer& pointer, Callback<JobGraphPtr> callback) = 0;
 };
 using JobGraphStorePtr = std::shared_ptr<JobGraphStore>;
 
-JobGraphStorePtr NewJobGraphStore(LeaderFencePtr fence, BlobStorePtr blobs);
+JobGraphStorePtr NewJobGraphStore(LeaderFencePtr fence, BlobStorePtr blobs, BlobPinsPtr pins);
 
 }  // namespace baton

@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/utf8.h"
@@ -36,10 +37,11 @@ absl::StatusOr<pb::JobResult> ReadResult(const JobId& id, const std::string& dat
 class ZnodeJobResultStore final : public JobResultStore,
                                   public std::enable_shared_from_this<ZnodeJobResultStore> {
  public:
-  ZnodeJobResultStore(LeaderFencePtr fence, BlobStorePtr blobs, ExecutorPtr executor,
-                      const HistoryLimits& limits)
+  ZnodeJobResultStore(LeaderFencePtr fence, BlobStorePtr blobs, BlobPinsPtr pins,
+                      ExecutorPtr executor, const HistoryLimits& limits)
       : fence_(std::move(fence)),
         blobs_(std::move(blobs)),
+        pins_(std::move(pins)),
         executor_(std::move(executor)),
         limits_(limits),
         history_(limits) {}
@@ -95,6 +97,11 @@ class ZnodeJobResultStore final : public JobResultStore,
  private:
   void StoreArchive(JobId id, pb::JobResult result, std::string archive, StatusCallback callback) {
     if (archive.empty()) return CommitResult(id, std::move(result), std::move(callback));
+    auto pin = pins_->Take(BlobKind::kArchivedExecution, Sha256Hex(archive));
+    callback = [pin = std::move(pin), callback = std::move(callback)](absl::Status status) mutable {
+      pin->Settle(status);
+      callback(std::move(status));
+    };
     blobs_->Put(BlobKind::kArchivedExecution, std::move(archive),
                 BindTo(executor_, [self = shared_from_this(), id, result = std::move(result),
                                    callback = std::move(callback)](
@@ -129,7 +136,7 @@ class ZnodeJobResultStore final : public JobResultStore,
       case absl::StatusCode::kNotFound:
       case absl::StatusCode::kAlreadyExists:
         // An earlier call for this job may have been applied after it was answered with kUnknown.
-        return CheckEarlierCommit(id, status, std::move(callback));
+        return CheckEarlierCommit(id, std::move(result), status, std::move(callback));
       case absl::StatusCode::kUnknown:
         unsettled_.insert(id);
         break;
@@ -140,20 +147,47 @@ class ZnodeJobResultStore final : public JobResultStore,
   }
 
   // Applied earlier, if the pointer is gone and the result is there.
-  void CheckEarlierCommit(JobId id, const absl::Status& conflict, StatusCallback callback) {
+  void CheckEarlierCommit(JobId id, pb::JobResult result, const absl::Status& conflict,
+                          StatusCallback callback) {
     fence_->client().Get(
         fence_->paths().job(id), nullptr,
-        BindTo(executor_, [self = shared_from_this(), id, conflict, callback = std::move(callback)](
-                              absl::StatusOr<NodeData> pointer) mutable {
+        BindTo(executor_, [self = shared_from_this(), id, result = std::move(result), conflict,
+                           callback =
+                               std::move(callback)](absl::StatusOr<NodeData> pointer) mutable {
           if (pointer.status().code() != absl::StatusCode::kNotFound) {
             return self->EndCommit(id, conflict, std::move(callback));
           }
-          self->ReadThrough(id, [self, id, conflict, callback = std::move(callback)](
-                                    absl::StatusOr<std::optional<pb::JobResult>> found) mutable {
-            const bool there = found.ok() && found->has_value();
-            self->EndCommit(id, there ? absl::OkStatus() : conflict, std::move(callback));
-          });
+          self->ReadThrough(
+              id, [self, id, result = std::move(result), conflict, callback = std::move(callback)](
+                      absl::StatusOr<std::optional<pb::JobResult>> found) mutable {
+                if (!found.ok()) return self->EndCommit(id, conflict, std::move(callback));
+                if (found->has_value()) {
+                  return self->EndCommit(id, absl::OkStatus(), std::move(callback));
+                }
+                self->CommitWithoutPointer(id, std::move(result), std::move(callback));
+              });
         }));
+  }
+
+  // Neither pointer nor result: somebody deleted the pointer of a job that ran here, perhaps with
+  // its folder (F16). Only this leader writes, so nothing of the job can come between.
+  void CommitWithoutPointer(JobId id, pb::JobResult result, StatusCallback callback) {
+    log::Error("the pointer of a job that ends was deleted job_id={}", id.ToString());
+    MakeFoldersOf(fence_, id,
+                  BindTo(executor_, [self = shared_from_this(), id, result = std::move(result),
+                                     callback = std::move(callback)](absl::Status made) mutable {
+                    if (!made.ok()) return self->EndCommit(id, made, std::move(callback));
+                    std::string data = result.SerializeAsString();
+                    self->fence_->Commit(
+                        {CoordinationOp::Create(self->fence_->paths().result(id), std::move(data))},
+                        BindTo(self->executor_, [self, id, result = std::move(result),
+                                                 callback = std::move(callback)](
+                                                    const absl::Status& status) mutable {
+                          if (status.ok()) self->history_.Add(id, std::move(result));
+                          if (absl::IsUnknown(status)) self->unsettled_.insert(id);
+                          self->EndCommit(id, status, std::move(callback));
+                        }));
+                  }));
   }
 
   void EndCommit(JobId id, const absl::Status& status, StatusCallback callback) {
@@ -269,6 +303,7 @@ class ZnodeJobResultStore final : public JobResultStore,
 
   const LeaderFencePtr fence_;
   const BlobStorePtr blobs_;
+  const BlobPinsPtr pins_;
   const ExecutorPtr executor_;
   const HistoryLimits limits_;
 
@@ -287,9 +322,9 @@ class ZnodeJobResultStore final : public JobResultStore,
 
 }  // namespace
 
-JobResultStorePtr NewJobResultStore(LeaderFencePtr fence, BlobStorePtr blobs, ExecutorPtr executor,
-                                    HistoryLimits limits) {
-  return std::make_shared<ZnodeJobResultStore>(std::move(fence), std::move(blobs),
+JobResultStorePtr NewJobResultStore(LeaderFencePtr fence, BlobStorePtr blobs, BlobPinsPtr pins,
+                                    ExecutorPtr executor, HistoryLimits limits) {
+  return std::make_shared<ZnodeJobResultStore>(std::move(fence), std::move(blobs), std::move(pins),
                                                std::move(executor), limits);
 }
 

@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "ha/leader_fence.h"
+#include "store/blob_pins.h"
 #include "store/blob_store.h"
 #include "store/records.pb.h"
 
@@ -56,7 +57,7 @@ class JobResultStore {
 using JobResultStorePtr = std::shared_ptr<JobResultStore>;
 
 // `executor` guards the index and gives it time; any.
-JobResultStorePtr NewJobResultStore(LeaderFencePtr fence, BlobStorePtr blobs, ExecutorPtr executor,
-                                    HistoryLimits limits);
+JobResultStorePtr NewJobResultStore(LeaderFencePtr fence, BlobStorePtr blobs, BlobPinsPtr pins,
+                                    ExecutorPtr executor, HistoryLimits limits);
 
 }  // namespace baton

@@ -20,6 +20,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace baton {
 
 struct KvWrite {
@@ -28,11 +32,17 @@ struct KvWrite {
   std::optional<std::string> value;  // none: delete
 };
 
+struct KvEntry {
+  std::string key;
+  std::string value;
+};
+
 class KvEngine {
  public:
   using StatusCallback = absl::AnyInvocable<void(absl::Status)>;
   using GetCallback = absl::AnyInvocable<void(absl::StatusOr<std::optional<std::string>>)>;
   using KeysCallback = absl::AnyInvocable<void(absl::StatusOr<std::vector<std::string>>)>;
+  using ScanCallback = absl::AnyInvocable<void(absl::StatusOr<std::vector<KvEntry>>)>;
 
   virtual ~KvEngine() = default;
 
@@ -41,12 +51,18 @@ class KvEngine {
   virtual void Get(std::string family, std::string key, GetCallback callback) = 0;
   // Every key of a family that starts with `prefix`, sorted.
   virtual void Keys(std::string family, std::string prefix, KeysCallback callback) = 0;
+  // The first `limit` entries whose key is greater than `after`, sorted: a page of the family.
+  virtual void Scan(std::string family, std::string after, size_t limit, ScanCallback callback) = 0;
 };
 using KvEnginePtr = std::shared_ptr<KvEngine>;
 
 // Opens (or makes) a RocksDB database in `directory` with the given column families; blocks. Large
-// values go to RocksDB's blob files.
+// values go to RocksDB's blob files. `env`: what it stands on; null: the operating system.
+//
+// A full disk refuses writes until there is room, and no longer. kDataLoss: it cannot be opened for
+// damage.
 absl::StatusOr<KvEnginePtr> OpenRocksDbKvEngine(const std::string& directory,
-                                                const std::vector<std::string>& families);
+                                                const std::vector<std::string>& families,
+                                                rocksdb::Env* env = nullptr);
 
 }  // namespace baton

@@ -111,4 +111,22 @@ void ReadRecords(LeaderFencePtr fence, std::string folder, RecordsCallback callb
   std::make_shared<FolderReader>(std::move(fence), std::move(folder), std::move(callback))->Begin();
 }
 
+void MakeFoldersOf(LeaderFencePtr fence, JobId id,
+                   absl::AnyInvocable<void(absl::Status)> callback) {
+  const auto& paths = fence->paths();
+  std::vector<std::string> folders{paths.jobs(), paths.results(), paths.jobs() + "/" + id.Bucket(),
+                                   paths.results() + "/" + id.Bucket()};
+  const size_t count = folders.size();
+  RunBounded(
+      count, 1,
+      [fence, folders = std::move(folders)](size_t i, StepDone done) {
+        fence->Commit({CoordinationOp::Create(folders[i], "")},
+                      [done = std::move(done)](absl::Status status) mutable {
+                        const bool there = status.code() == absl::StatusCode::kAlreadyExists;
+                        done(there ? absl::OkStatus() : std::move(status));
+                      });
+      },
+      std::move(callback));
+}
+
 }  // namespace baton

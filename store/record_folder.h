@@ -26,4 +26,8 @@ std::vector<std::string> BucketNames();
 // session and is held until the answer, which comes on the coordination client's executor.
 void ReadRecords(LeaderFencePtr fence, std::string folder, RecordsCallback callback);
 
+// Makes the folders that a record of `id` stands in, in jobs/ and results/: somebody may have
+// deleted them (F16). While its leader lives, nothing is lost by that: it knows its jobs.
+void MakeFoldersOf(LeaderFencePtr fence, JobId id, absl::AnyInvocable<void(absl::Status)> callback);
+
 }  // namespace baton

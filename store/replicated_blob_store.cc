@@ -26,7 +26,8 @@ class Pull : public std::enable_shared_from_this<Pull> {
     BlobStorePtr local;
     ExecutorPtr executor;
     ReplicationOptions options;
-    std::vector<RpcLinkPtr> peers;
+    // Weak: a call under way, which holds this, must not keep its own link alive.
+    std::vector<std::weak_ptr<RpcLink>> peers;
   };
 
   Pull(Dependencies dependencies, Blob blob, absl::Status local_status,
@@ -43,7 +44,8 @@ class Pull : public std::enable_shared_from_this<Pull> {
       if (outstanding_ == 0) Answer(Failure());
       return;
     }
-    const RpcLinkPtr link = its_.peers[asked_++];
+    const RpcLinkPtr link = its_.peers[asked_++].lock();
+    if (!link) return AskNext();
     ++outstanding_;
     pb::Envelope request;
     request.mutable_get_blob()->set_kind(std::string(ToString(blob_.kind)));
@@ -137,9 +139,13 @@ class ReplicatedBlobStore final : public BlobStore,
         BindTo(executor_, [self = shared_from_this(), kind, digest, callback = std::move(callback)](
                               absl::StatusOr<std::string> found) mutable {
           if (found.ok()) return callback(std::move(found));
-          log::Warning("blob is not readable here error=\"{}\"", Message(found.status()));
+          // The own disk is busy: that says nothing about the blob, and the peers are no busier.
+          if (absl::IsResourceExhausted(found.status())) return callback(std::move(found));
+          if (found.status().code() != absl::StatusCode::kNotFound) {
+            log::Warning("blob is not readable here error=\"{}\"", Message(found.status()));
+          }
           std::make_shared<Pull>(
-              Pull::Dependencies{self->local_, self->executor_, self->options_, self->peers_()},
+              Pull::Dependencies{self->local_, self->executor_, self->options_, self->Links()},
               Blob{kind, digest, ""}, found.status(), std::move(callback))
               ->AskNext();
         }));
@@ -150,6 +156,11 @@ class ReplicatedBlobStore final : public BlobStore,
     std::shared_ptr<const Blob> blob;
     PutCallback callback;
   };
+
+  std::vector<std::weak_ptr<RpcLink>> Links() const {
+    const auto links = peers_();
+    return {links.begin(), links.end()};
+  }
 
   void Enqueue(std::shared_ptr<const Blob> blob, PutCallback callback) {
     if (waiting_bytes_ + blob->bytes.size() > kMaxWaitingBytes) {

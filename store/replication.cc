@@ -54,7 +54,8 @@ void Replication::OnLocal(const absl::Status& status) {
   if (status.ok() && blob_->kind == BlobKind::kJobGraph) {
     FaultPoint("submission.stored-locally");
   }
-  if (!status.ok()) Answer(At("the local copy", status));
+  // Full, busy or broken: nothing was accepted, and it may be otherwise soon, here or elsewhere.
+  if (!status.ok()) Answer(Unavailable("the local copy: {}", Message(status)));
   --outstanding_;
   Settle();
 }

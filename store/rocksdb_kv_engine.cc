@@ -1,16 +1,13 @@
 #include <condition_variable>
 #include <deque>
-#include <functional>
-#include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 
 #include "base/status.h"
-#include "rocksdb/cache.h"
-#include "rocksdb/db.h"
-#include "rocksdb/table.h"
 #include "store/kv_engine.h"
+#include "store/rocksdb_database.h"
 
 namespace baton {
 namespace {
@@ -19,16 +16,6 @@ constexpr size_t kMaxWaitingWrites = 10'000;
 constexpr size_t kMaxWaitingBytes = 256 << 20;
 constexpr size_t kMaxGroupBytes = 16 << 20;
 constexpr size_t kMaxWaitingReads = 20'000;
-constexpr uint64_t kBlobFileThresholdBytes = 4 << 10;
-
-absl::Status ToStatus(const rocksdb::Status& status) {
-  if (status.ok()) return absl::OkStatus();
-  if (status.IsNoSpace() || status.subcode() == rocksdb::Status::SubCode::kNoSpace) {
-    return ResourceExhausted("the disk is full: {}", status.ToString());
-  }
-  if (status.IsCorruption()) return DataLoss("the store is corrupt: {}", status.ToString());
-  return Internal("the store failed: {}", status.ToString());
-}
 
 struct WaitingWrite {
   std::vector<KvWrite> writes;
@@ -42,10 +29,9 @@ struct WaitingWrite {
 // not run on either of them: a callback that owns the engine has to hand it on.
 class RocksDbKvEngine final : public KvEngine {
  public:
-  using Families = std::map<std::string, rocksdb::ColumnFamilyHandle*>;
-
-  RocksDbKvEngine(std::unique_ptr<rocksdb::DB> db, Families families)
-      : db_(std::move(db)), families_(std::move(families)) {
+  RocksDbKvEngine(std::unique_ptr<RocksDbDatabase> database,
+                  const std::vector<std::string>& families)
+      : database_(std::move(database)), families_(families.begin(), families.end()) {
     writer_ = std::thread([this] { RunWriter(); });
     reader_ = std::thread([this] { RunReader(); });
   }
@@ -59,15 +45,14 @@ class RocksDbKvEngine final : public KvEngine {
     }
     writer_.join();
     reader_.join();
-    for (const auto& [name, handle] : families_) db_->DestroyColumnFamilyHandle(handle);
-    db_->Close();
   }
 
   void Write(std::vector<KvWrite> writes, StatusCallback callback) override {
     WaitingWrite waiting{std::move(writes), 0, std::move(callback), absl::OkStatus()};
     for (const auto& write : waiting.writes) {
       waiting.bytes += write.key.size() + (write.value ? write.value->size() : 0);
-      if (!families_.contains(write.family)) waiting.refusal = UnknownFamily(write.family);
+      if (!families_.contains(write.family))
+        waiting.refusal = InvalidArgument("the store has no family '{}'", write.family);
     }
     std::lock_guard lock(mutex_);
     if (writes_.size() >= kMaxWaitingWrites || waiting_bytes_ + waiting.bytes > kMaxWaitingBytes) {
@@ -87,7 +72,7 @@ class RocksDbKvEngine final : public KvEngine {
     EnqueueRead([this, family = std::move(family), key = std::move(key),
                  callback = std::move(callback)](const absl::Status& refusal) mutable {
       if (!refusal.ok()) return callback(refusal);
-      callback(ReadNow(family, key));
+      callback(database_->Get(family, key));
     });
   }
 
@@ -95,7 +80,15 @@ class RocksDbKvEngine final : public KvEngine {
     EnqueueRead([this, family = std::move(family), prefix = std::move(prefix),
                  callback = std::move(callback)](const absl::Status& refusal) mutable {
       if (!refusal.ok()) return callback(refusal);
-      callback(KeysNow(family, prefix));
+      callback(database_->Keys(family, prefix));
+    });
+  }
+
+  void Scan(std::string family, std::string after, size_t limit, ScanCallback callback) override {
+    EnqueueRead([this, family = std::move(family), after = std::move(after), limit,
+                 callback = std::move(callback)](const absl::Status& refusal) mutable {
+      if (!refusal.ok()) return callback(refusal);
+      callback(database_->Scan(family, after, limit));
     });
   }
 
@@ -105,10 +98,6 @@ class RocksDbKvEngine final : public KvEngine {
     Read read;
     absl::Status refusal;
   };
-
-  static absl::Status UnknownFamily(const std::string& family) {
-    return InvalidArgument("the store has no family '{}'", family);
-  }
 
   void EnqueueRead(Read read) {
     std::lock_guard lock(mutex_);
@@ -144,27 +133,14 @@ class RocksDbKvEngine final : public KvEngine {
     return group;
   }
 
-  absl::Status WriteGroup(const std::vector<WaitingWrite>& group) {
-    rocksdb::WriteBatch batch;
-    for (const auto& one : group) {
-      for (const auto& write : one.writes) {
-        auto* family = families_.at(write.family);
-        if (write.value) {
-          batch.Put(family, write.key, *write.value);
-        } else {
-          batch.Delete(family, write.key);
-        }
-      }
+  absl::Status WriteGroup(std::vector<WaitingWrite>& group) {
+    std::vector<const KvWrite*> writes;
+    for (auto& one : group) {
+      if (one.refusal.ok()) one.refusal = database_->CheckRoom(one.writes);
+      if (!one.refusal.ok()) continue;
+      for (const auto& write : one.writes) writes.push_back(&write);
     }
-    if (batch.Count() == 0) return absl::OkStatus();
-    // After an error RocksDB refuses everything until it is told to look again: the disk may have
-    // room by now.
-    if (failed_) db_->Resume().PermitUncheckedError();
-    rocksdb::WriteOptions options;
-    options.sync = true;
-    const rocksdb::Status status = db_->Write(options, &batch);
-    failed_ = !status.ok();
-    return ToStatus(status);
+    return database_->Write(writes);
   }
 
   void RunReader() {
@@ -181,33 +157,8 @@ class RocksDbKvEngine final : public KvEngine {
     }
   }
 
-  absl::StatusOr<std::optional<std::string>> ReadNow(const std::string& family,
-                                                     const std::string& key) {
-    auto it = families_.find(family);
-    if (it == families_.end()) return UnknownFamily(family);
-    std::string value;
-    const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), it->second, key, &value);
-    if (status.IsNotFound()) return std::optional<std::string>();
-    if (!status.ok()) return ToStatus(status);
-    return std::optional(std::move(value));
-  }
-
-  absl::StatusOr<std::vector<std::string>> KeysNow(const std::string& family,
-                                                   const std::string& prefix) {
-    auto it = families_.find(family);
-    if (it == families_.end()) return UnknownFamily(family);
-    std::vector<std::string> keys;
-    std::unique_ptr<rocksdb::Iterator> cursor(db_->NewIterator(rocksdb::ReadOptions(), it->second));
-    for (cursor->Seek(prefix); cursor->Valid() && cursor->key().starts_with(prefix);
-         cursor->Next()) {
-      keys.push_back(cursor->key().ToString());
-    }
-    if (!cursor->status().ok()) return ToStatus(cursor->status());
-    return keys;
-  }
-
-  const std::unique_ptr<rocksdb::DB> db_;
-  const Families families_;
+  const std::unique_ptr<RocksDbDatabase> database_;
+  const std::set<std::string> families_;
 
   std::mutex mutex_;
   // Guarded by mutex_:
@@ -218,68 +169,18 @@ class RocksDbKvEngine final : public KvEngine {
   std::deque<WaitingRead> reads_;
   bool stopping_ = false;
 
-  bool failed_ = false;  // the writer's: its last write failed
-
   std::thread writer_;
   std::thread reader_;
 };
 
-rocksdb::DBOptions Options() {
-  rocksdb::DBOptions options;
-  options.create_if_missing = true;
-  options.create_missing_column_families = true;
-  options.max_open_files = 256;
-  options.max_background_jobs = 2;
-  options.max_total_wal_size = 64 << 20;
-  options.keep_log_file_num = 4;
-  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  // The default silently forgets what was synced after a damaged record. Better not to open.
-  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-  return options;
-}
-
-rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>& cache) {
-  rocksdb::ColumnFamilyOptions options;
-  options.write_buffer_size = 8 << 20;
-  options.enable_blob_files = true;
-  options.min_blob_size = kBlobFileThresholdBytes;
-  options.enable_blob_garbage_collection = true;
-  rocksdb::BlockBasedTableOptions table;
-  table.block_cache = cache;
-  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  return options;
-}
-
-// RocksDB opens a database only with all families that it has, also those of a later version.
-std::vector<std::string> AllFamilies(const std::string& directory,
-                                     const std::vector<std::string>& wanted) {
-  std::vector<std::string> present;
-  if (!rocksdb::DB::ListColumnFamilies(Options(), directory, &present).ok()) present.clear();
-  std::map<std::string, bool> names{{rocksdb::kDefaultColumnFamilyName, true}};
-  for (const auto& name : present) names[name] = true;
-  for (const auto& name : wanted) names[name] = true;
-  std::vector<std::string> all;
-  for (const auto& [name, unused] : names) all.push_back(name);
-  return all;
-}
-
 }  // namespace
 
 absl::StatusOr<KvEnginePtr> OpenRocksDbKvEngine(const std::string& directory,
-                                                const std::vector<std::string>& families) {
-  const auto cache = rocksdb::NewLRUCache(8 << 20);
-  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  for (const auto& name : AllFamilies(directory, families)) {
-    descriptors.emplace_back(name, FamilyOptions(cache));
-  }
-  rocksdb::DB* raw = nullptr;
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  const rocksdb::Status status =
-      rocksdb::DB::Open(Options(), directory, descriptors, &handles, &raw);
-  if (!status.ok()) return At(directory, ToStatus(status));
-  RocksDbKvEngine::Families by_name;
-  for (auto* handle : handles) by_name.emplace(handle->GetName(), handle);
-  return std::make_shared<RocksDbKvEngine>(std::unique_ptr<rocksdb::DB>(raw), std::move(by_name));
+                                                const std::vector<std::string>& families,
+                                                rocksdb::Env* env) {
+  auto database = RocksDbDatabase::Open(directory, families, env);
+  if (!database.ok()) return database.status();
+  return std::make_shared<RocksDbKvEngine>(*std::move(database), families);
 }
 
 }  // namespace baton

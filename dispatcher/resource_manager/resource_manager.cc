@@ -144,12 +144,17 @@ void ResourceManager::OnJobsListed() {
       early_[job] = std::move(attempts);
       continue;
     }
-    for (const auto& [id, attempt] : attempts) {
-      if (attempt.status.phase() == pb::AttemptStatus::ENDED) {
-        ConfirmReport(id);
-      } else {
-        CancelAttempt(id);
-      }
+    DropAttempts(attempts);
+  }
+}
+
+// Of a job that is over.
+void ResourceManager::DropAttempts(const EarlyAttempts& attempts) {
+  for (const auto& [id, attempt] : attempts) {
+    if (attempt.status.phase() == pb::AttemptStatus::ENDED) {
+      ConfirmReport(id);
+    } else {
+      CancelAttempt(id);
     }
   }
 }
@@ -165,6 +170,8 @@ void ResourceManager::AddSource(TaskSource* source, WaitingOrder order, Origin o
 }
 
 void ResourceManager::RemoveSource(const JobId& job) {
+  auto early = early_.extract(job);
+  if (!early.empty()) DropAttempts(early.mapped());
   auto it = sources_.find(job);
   if (it == sources_.end()) return;
   demand_.erase(it->second.order);

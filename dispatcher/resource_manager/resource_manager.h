@@ -98,6 +98,7 @@ class ResourceManager final : public ResourceManagerGateway,
  private:
   // One that was not answered for so long is watched, connected or not.
   static constexpr Duration kSilence = std::chrono::seconds(5);
+  using EarlyAttempts = std::map<ExecutionAttemptId, ReportedAttempt>;
 
   struct Source {
     TaskSource* source = nullptr;
@@ -139,6 +140,7 @@ class ResourceManager final : public ResourceManagerGateway,
   void OnRosterLoaded(absl::StatusOr<std::vector<pb::TaskManagerDescription>> entries);
   void OnHeard(const TaskManagerId& id);
   void OnLost(const TaskManagerId& id, const std::string& why);
+  void DropAttempts(const EarlyAttempts& attempts);
   void NotifyIfSettled();
   void LoseAttempt(TaskManagerSession& session, const ExecutionAttemptId& id, LossReason reason,
                    const std::string& why);
@@ -171,7 +173,7 @@ class ResourceManager final : public ResourceManagerGateway,
   std::set<WaitingOrder> demand_;                                // sources with something ready
   absl::flat_hash_map<ExecutionAttemptId, TaskManagerId> home_;  // of every attempt in a session
   // What ended or ran before its job's source was added.
-  absl::flat_hash_map<JobId, std::map<ExecutionAttemptId, ReportedAttempt>> early_;
+  absl::flat_hash_map<JobId, EarlyAttempts> early_;
   bool round_scheduled_ = false;
   std::set<TaskManagerId> flush_scheduled_;
 };

@@ -163,6 +163,13 @@ absl::StatusOr<std::string> RestClient::Transfer() {
   return std::move(reply->body);
 }
 
+absl::StatusOr<std::string> RestClient::RecoverPointers(const std::string& without) {
+  auto reply =
+      SendOk("POST", "/v1/recover-pointers" + (without.empty() ? "" : "?without=" + without));
+  if (!reply.ok()) return reply.status();
+  return std::move(reply->body);
+}
+
 absl::StatusOr<Answer<OverviewView>> RestClient::Overview() {
   return Typed(SendOk("GET", "/v1/overview"), &ReadOverviewView);
 }

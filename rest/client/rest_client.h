@@ -145,6 +145,8 @@ class RestClient {
   absl::StatusOr<Answer<LeaderView>> Leader();
   // Returns what the server said, as JSON.
   absl::StatusOr<std::string> Transfer();
+  // Likewise; `without`: members whose disks are lost, separated by commas.
+  absl::StatusOr<std::string> RecoverPointers(const std::string& without);
   absl::StatusOr<Answer<OverviewView>> Overview();
   absl::StatusOr<Answer<std::vector<TaskManagerRow>>> TaskManagers();
   absl::StatusOr<Answer<std::vector<ReplicaRow>>> Replicas();

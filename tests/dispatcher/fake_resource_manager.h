@@ -17,9 +17,13 @@ class FakeResourceManager final : public ResourceManagerGateway {
  public:
   void AddSource(TaskSource* added, WaitingOrder, Origin) override {
     source = added;
+    jobs.insert(added->job_id());
     for (const ReportedAttempt& attempt : early) source->OnAttemptStatus(attempt);
   }
-  void RemoveSource(const JobId&) override { source = nullptr; }
+  void RemoveSource(const JobId& job) override {
+    source = nullptr;
+    jobs.erase(job);
+  }
   void OnDemandChanged(const JobId&) override {}
   void CancelAttempt(const ExecutionAttemptId& id) override { cancelled.insert(id); }
   void ConfirmReport(const ExecutionAttemptId& id) override { confirmed.insert(id); }
@@ -56,7 +60,8 @@ class FakeResourceManager final : public ResourceManagerGateway {
     source->OnAttemptStatus(Ended(id, pb::FinalReport::EXITED, 1));
   }
 
-  TaskSource* source = nullptr;
+  TaskSource* source = nullptr;  // the last one added
+  std::set<JobId> jobs;          // of all sources
   std::vector<ReportedAttempt> early;
   std::set<ExecutionAttemptId> cancelled;
   std::set<ExecutionAttemptId> confirmed;

@@ -136,7 +136,7 @@ ReplicaSettings SimulatedCluster::SettingsOf(const ReplicaNode& node) const {
   settings.zookeeper_root = kRoot;
   settings.rpc_bind_address = node.name + ":6123";
   settings.version = "simulated";
-  settings.replication.min_copies = shape_.replicas > 1 ? 2 : 1;
+  settings.store.replication.min_copies = shape_.replicas > 1 ? 2 : 1;
   settings.dispatcher.lease.lease = kLease;
   return settings;
 }
@@ -163,7 +163,7 @@ void SimulatedCluster::StartReplica(size_t replica) {
   deps.frames = network_->NewProcess(node.name);
   deps.http = http_;
   deps.engine = process->engine =
-      std::make_shared<FakeKvEngine>(node.disk, executor("disk"), BlobFamilies());
+      std::make_shared<FakeKvEngine>(node.disk, executor("disk"), StoreFamilies());
   deps.random = NewRandom();
   const ExecutorPtr ha = deps.ha_executor, rest = deps.rest_executor;
   process->replica = Replica::New(std::move(deps), SettingsOf(node));

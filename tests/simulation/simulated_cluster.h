@@ -75,6 +75,8 @@ class SimulatedCluster {
   void DieAt(const std::string& fault_point);
   bool died_at_fault_point() const { return died_at_fault_point_; }
 
+  FakeDisk& DiskOf(size_t replica) { return *replicas_[replica].disk; }
+
   std::string WorkerName(size_t worker) const { return "t" + std::to_string(worker); }
   void KillWorker(size_t worker);  // and its guardian, and its tasks
   // The same, and nobody hears of it: not even its ports refuse any more.

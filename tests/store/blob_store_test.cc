@@ -78,7 +78,8 @@ TEST_F(BlobStoreTest, TwoPeersDoNotReplaceTheLocalCopy) {
   AddPeer("c");
   disk_->SetFull(true);
   const auto status = Put(*NewStore(2), kBytes).status();
-  EXPECT_EQ(status.code(), Code::kResourceExhausted) << status;
+  EXPECT_EQ(Message(status), "the local copy: the disk is full");
+  EXPECT_EQ(status.code(), Code::kUnavailable) << status;
 }
 
 TEST_F(BlobStoreTest, ASlowPeerHoldsNobodyUp) {

@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -41,6 +42,9 @@ class FakeDisk {
       if (it != synced_.end() && !it->second.empty()) it->second[it->second.size() / 2] ^= 1;
     });
   }
+  void Drop(const std::string& family, const std::string& key) {
+    Locked([&] { synced_.erase({family, key}); });
+  }
   // The disk was lost and replaced.
   void Erase() {
     Locked([&] { synced_.clear(); });
@@ -48,6 +52,12 @@ class FakeDisk {
 
   size_t size() const {
     return Locked([&] { return synced_.size(); });
+  }
+  size_t Count(const std::string& family) const {
+    return Locked([&] {
+      return static_cast<size_t>(std::count_if(
+          synced_.begin(), synced_.end(), [&](const auto& e) { return e.first.first == family; }));
+    });
   }
   size_t syncs() const {
     return Locked([&] { return syncs_; });
@@ -118,6 +128,13 @@ class FakeKvEngine final : public KvEngine, public std::enable_shared_from_this<
          callback = std::move(callback)]() mutable { callback(self->KeysNow(family, prefix)); });
   }
 
+  void Scan(std::string family, std::string after, size_t limit, ScanCallback callback) override {
+    executor_->Post([self = shared_from_this(), family = std::move(family),
+                     after = std::move(after), limit, callback = std::move(callback)]() mutable {
+      callback(self->ScanNow(family, after, limit));
+    });
+  }
+
  private:
   struct Waiting {
     std::vector<KvWrite> writes;
@@ -167,6 +184,21 @@ class FakeKvEngine final : public KvEngine, public std::enable_shared_from_this<
         keys.push_back(key);
       }
       return keys;
+    });
+  }
+
+  absl::StatusOr<std::vector<KvEntry>> ScanNow(const std::string& family, const std::string& after,
+                                               size_t limit) {
+    if (!families_.contains(family)) return UnknownFamily(family);
+    return disk_->Locked([&]() -> absl::StatusOr<std::vector<KvEntry>> {
+      if (disk_->broken_) return Internal("the disk failed (EIO)");
+      std::vector<KvEntry> entries;
+      for (auto it = disk_->synced_.upper_bound({family, after}); it != disk_->synced_.end();
+           ++it) {
+        if (it->first.first != family || entries.size() == limit) break;
+        entries.push_back({it->first.second, it->second});
+      }
+      return entries;
     });
   }
 

@@ -96,8 +96,11 @@ TEST_F(JobGraphStoreTest, EachVersionHasAGreaterSequence) {
   EXPECT_EQ((*List())[0].pointer->epoch(), 2u);
 }
 
-TEST_F(JobGraphStoreTest, AnUpdateOfNoPointerIsNotFound) {
-  EXPECT_EQ(Update(Id(1), {}).code(), Code::kNotFound);
+TEST_F(JobGraphStoreTest, NoPointerIsMadeAgainWhereAResultStands) {
+  ASSERT_TRUE(Add(Id(1)).ok());
+  ASSERT_TRUE(Commit(Id(1), ResultNow()).ok());
+  EXPECT_EQ(Update(Id(1), {}).code(), Code::kAlreadyExists);
+  EXPECT_FALSE(Exists(paths_.job(Id(1))));
 }
 
 TEST_F(JobGraphStoreTest, ADeposedLeaderChangesNothing) {
@@ -223,6 +226,85 @@ TEST_F(JobGraphStoreTest, ADeathAtAnyStepLeavesNoPointerWithoutItsBlob) {
     Lead(fence_->epoch().Next(), version + 1);
     EXPECT_EQ(Add(id).status().code(), committed ? Code::kAlreadyExists : Code::kOk) << step;
   }
+}
+
+TEST_F(JobGraphStoreTest, F16APointerThatSomebodyDeletedIsMadeAgainWithItsFolder) {
+  auto pointer = *Add(Id(1));
+  for (const auto& path : {paths_.job(Id(1)), paths_.jobs() + "/" + Id(1).Bucket()}) {
+    ASSERT_TRUE(Run<absl::Status>([&](auto done) {
+                  other_->Delete(path, kAnyVersion, std::move(done));
+                }).ok());
+  }
+  pointer.set_cancelling(true);
+  EXPECT_TRUE(Update(Id(1), pointer).ok());
+  pb::JobPointer found;
+  ASSERT_TRUE(found.ParseFromString(Node(paths_.job(Id(1)))->data));
+  EXPECT_TRUE(found.cancelling());
+}
+
+TEST_F(JobGraphStoreTest, F16ASubmissionIntoAFolderThatIsGoneMakesIt) {
+  const std::string bucket = paths_.results() + "/" + Id(1).Bucket();
+  ASSERT_TRUE(Run<absl::Status>([&](auto done) {
+                other_->Delete(bucket, kAnyVersion, std::move(done));
+              }).ok());
+  EXPECT_TRUE(Add(Id(1)).ok());
+  EXPECT_TRUE(Exists(bucket));
+}
+
+TEST_F(JobGraphStoreTest, F16AJobWhosePointerWasDeletedStillEnds) {
+  ASSERT_TRUE(Add(Id(1)).ok());
+  for (const auto& path : {paths_.job(Id(1)), paths_.jobs() + "/" + Id(1).Bucket(),
+                           paths_.results() + "/" + Id(1).Bucket()}) {
+    ASSERT_TRUE(Run<absl::Status>([&](auto done) {
+                  other_->Delete(path, kAnyVersion, std::move(done));
+                }).ok());
+  }
+  EXPECT_TRUE(Commit(Id(1), ResultNow()).ok());
+  EXPECT_TRUE(Exists(paths_.result(Id(1))));
+  EXPECT_TRUE(Commit(Id(1), ResultNow()).ok()) << "a second call finds the first";
+}
+
+// A job of a million subtasks of which every other one has finished.
+pb::JobPointer WithFragmentedProgress(pb::JobPointer pointer) {
+  auto* progress = pointer.add_progress();
+  for (uint32_t i = 0; i < 500'000; ++i) {
+    progress->add_finished_from(2 * i);
+    progress->add_finished_to(2 * i + 1);
+  }
+  return pointer;
+}
+
+TEST_F(JobGraphStoreTest, F17ProgressThatDoesNotFitChangesNothing) {
+  const auto pointer = *Add(Id(1));
+  const std::string before = Node(paths_.job(Id(1)))->data;
+  EXPECT_EQ(Update(Id(1), WithFragmentedProgress(pointer)).code(), Code::kResourceExhausted);
+  EXPECT_EQ(Node(paths_.job(Id(1)))->data, before);
+}
+
+TEST_F(JobGraphStoreTest, F17ThatAJobIsEndingAlwaysFits) {
+  auto pointer = WithFragmentedProgress(*Add(Id(1)));
+  pointer.set_cancelling(true);
+  ASSERT_TRUE(Update(Id(1), pointer).ok());
+  pb::JobPointer found;
+  ASSERT_TRUE(found.ParseFromString(Node(paths_.job(Id(1)))->data));
+  EXPECT_TRUE(found.cancelling());
+  EXPECT_EQ(found.progress_size(), 0);
+}
+
+TEST_F(JobGraphStoreTest, F17APointerJustBelowTheLimitIsCommittedAndRead) {
+  auto pointer = *Add(Id(1));
+  auto* progress = pointer.add_progress();
+  while (pointer.ByteSizeLong() < (880u << 10)) {
+    for (int i = 0; i < 1000; ++i) {
+      const uint32_t n = static_cast<uint32_t>(progress->finished_from_size());
+      progress->add_finished_from(2 * n);
+      progress->add_finished_to(2 * n + 1);
+    }
+  }
+  ASSERT_TRUE(Update(Id(1), pointer).ok());
+  const auto listed = List();
+  ASSERT_EQ(listed->size(), 1u);
+  EXPECT_EQ((*listed)[0].pointer->progress(0).finished_from_size(), progress->finished_from_size());
 }
 
 }  // namespace

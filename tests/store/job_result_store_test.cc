@@ -59,10 +59,11 @@ TEST_F(JobResultStoreTest, TheSameEndAgainIsNoError) {
   EXPECT_TRUE(Commit(Id(1), ResultNow()).ok()) << "also where nothing is at hand";
 }
 
-TEST_F(JobResultStoreTest, AJobWithoutAPointerHasNoEnd) {
-  EXPECT_EQ(Commit(Id(1), ResultNow()).code(), Code::kNotFound);
-  EXPECT_FALSE(Exists(paths_.result(Id(1))));
-  EXPECT_FALSE(Find(Id(1))->has_value());
+// Somebody deleted it: the job must not stay alive for ever.
+TEST_F(JobResultStoreTest, AJobWhosePointerIsGoneStillEnds) {
+  EXPECT_TRUE(Commit(Id(1), ResultNow()).ok());
+  EXPECT_TRUE(Exists(paths_.result(Id(1))));
+  EXPECT_TRUE(Find(Id(1))->has_value());
 }
 
 TEST_F(JobResultStoreTest, ALostAnswerIsResolved) {

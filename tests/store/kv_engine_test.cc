@@ -76,6 +76,14 @@ absl::StatusOr<std::vector<std::string>> Keys(KvEngine& engine, std::string fami
   return done->Get();
 }
 
+absl::StatusOr<std::vector<KvEntry>> Scan(KvEngine& engine, std::string family, std::string after,
+                                          size_t limit) {
+  auto done = std::make_shared<Eventually<absl::StatusOr<std::vector<KvEntry>>>>();
+  engine.Scan(std::move(family), std::move(after), limit,
+              [done](auto entries) { done->Set(std::move(entries)); });
+  return done->Get();
+}
+
 class KvEngineTest : public testing::TestWithParam<std::function<std::unique_ptr<Place>()>> {
  protected:
   std::unique_ptr<Place> place_ = GetParam()();
@@ -110,6 +118,25 @@ TEST_P(KvEngineTest, KeysAreThoseOfTheFamilyWithThePrefixSorted) {
   EXPECT_EQ(*Keys(*engine, "one", "b"), (std::vector<std::string>{"b1", "b2"}));
   EXPECT_EQ(*Keys(*engine, "one", ""), (std::vector<std::string>{"a", "b1", "b2", "c"}));
   EXPECT_TRUE(Keys(*engine, "one", "zzz")->empty());
+}
+
+TEST_P(KvEngineTest, PagesOfAFamilyFollowOneAnother) {
+  auto engine = place_->Open();
+  ASSERT_TRUE(Write(*engine, {{"one", "a", "1"},
+                              {"one", "b", std::string(50'000, 'y')},
+                              {"one", "c", "3"},
+                              {"two", "d", "4"}})
+                  .ok());
+  const auto first = *Scan(*engine, "one", "", 2);
+  ASSERT_EQ(first.size(), 2u);
+  EXPECT_EQ(first[0].key, "a");
+  EXPECT_EQ(first[1].value, std::string(50'000, 'y'));
+  const auto second = *Scan(*engine, "one", "b", 2);
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(second[0].key, "c");
+  EXPECT_EQ(second[0].value, "3");
+  EXPECT_TRUE(Scan(*engine, "one", "c", 2)->empty());
+  EXPECT_EQ(Scan(*engine, "three", "", 2).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_P(KvEngineTest, AnUnknownFamilyIsAnErrorAndWritesNothing) {

@@ -14,9 +14,9 @@
 #include "ha/embedded_coordination.h"
 #include "ha/managed_fence.h"
 #include "job/job_graph.h"
-#include "store/blob_store.h"
 #include "store/job_graph_store.h"
 #include "store/job_result_store.h"
+#include "store/local_blob_store.h"
 #include "tests/store/fake_kv_engine.h"
 
 namespace baton {
@@ -51,18 +51,20 @@ class LeaderFixture : public testing::Test {
       event.state == SessionState::kConnected ? fence_->Resume() : fence_->Pause();
     });
     Settle();
+    pins_ = std::make_shared<BlobPins>();
     fence_ = NewManagedFence(
         {client_, executor_, paths_, FenceLimits{}, [this](const absl::Status&) { ++deposed_; }},
         {epoch, epoch_version, executor_->Now()});
-    local_ = NewLocalBlobStore(std::make_shared<FakeKvEngine>(disk_, executor_, BlobFamilies()));
+    local_ = NewLocalBlobStore(std::make_shared<FakeKvEngine>(disk_, executor_, BlobFamilies()),
+                               executor_);
     blobs_ = NewReplicatedBlobStore(
         local_, [] { return std::vector<RpcLinkPtr>(); }, executor_, replication_);
-    graphs_ = NewJobGraphStore(fence_, blobs_);
+    graphs_ = NewJobGraphStore(fence_, blobs_, pins_);
     MakeResults({});
   }
 
   void MakeResults(const HistoryLimits& limits) {
-    results_ = NewJobResultStore(fence_, blobs_, executor_, limits);
+    results_ = NewJobResultStore(fence_, blobs_, pins_, executor_, limits);
   }
 
   void Prepare() {
@@ -168,8 +170,9 @@ class LeaderFixture : public testing::Test {
   std::shared_ptr<ManualExecutor> executor_;
   CoordinationClientPtr client_;
   ManagedFencePtr fence_;
-  BlobStorePtr local_;
+  LocalBlobStorePtr local_;
   BlobStorePtr blobs_;
+  BlobPinsPtr pins_;
   JobGraphStorePtr graphs_;
   JobResultStorePtr results_;
 };

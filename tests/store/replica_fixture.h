@@ -15,7 +15,7 @@
 #include "base/manual_executor.h"
 #include "rpc/rpc_link.h"
 #include "rpc/rpc_server.h"
-#include "store/blob_store.h"
+#include "store/local_blob_store.h"
 #include "tests/rpc/fake_frame_transport.h"
 #include "tests/store/fake_kv_engine.h"
 
@@ -52,14 +52,15 @@ struct FakePeer {
   FakePeer(ManualScheduler& scheduler, FrameTransportPtr transport, const std::string& name)
       : executor(scheduler.NewExecutor(name)),
         disk(std::make_shared<FakeDisk>()),
-        local(NewLocalBlobStore(std::make_shared<FakeKvEngine>(disk, executor, BlobFamilies()))),
+        local(NewLocalBlobStore(std::make_shared<FakeKvEngine>(disk, executor, BlobFamilies()),
+                                executor)),
         server(std::make_shared<RpcServer>(std::move(transport), executor, HelloOf(name))) {
     ServeBlobs(*server, local);
   }
 
   std::shared_ptr<ManualExecutor> executor;
   std::shared_ptr<FakeDisk> disk;
-  BlobStorePtr local;
+  LocalBlobStorePtr local;
   std::shared_ptr<RpcServer> server;
 };
 
@@ -126,8 +127,8 @@ class ReplicaFixture : public testing::Test {
   FrameTransportPtr transport_ = network_->NewProcess("leader");
   std::shared_ptr<ManualExecutor> executor_ = scheduler_.NewExecutor("leader");
   std::shared_ptr<FakeDisk> disk_ = std::make_shared<FakeDisk>();
-  BlobStorePtr local_ =
-      NewLocalBlobStore(std::make_shared<FakeKvEngine>(disk_, executor_, BlobFamilies()));
+  LocalBlobStorePtr local_ = NewLocalBlobStore(
+      std::make_shared<FakeKvEngine>(disk_, executor_, BlobFamilies()), executor_);
   std::map<std::string, std::unique_ptr<FakePeer>> peers_;
   std::vector<RpcLinkPtr> links_;
 };

@@ -1,0 +1,117 @@
+// Disks and data that are lost: a replica's store, all but one replica, ZooKeeper's own data.
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "integration/cluster_test.h"
+
+namespace baton::integration {
+namespace {
+
+namespace fs = std::filesystem;
+
+class StorageTest : public ClusterTest {
+ protected:
+  // The value of a metric without labels; -1: no answer.
+  static double Metric(const std::string& replica, const std::string& name) {
+    const auto reply = Get(Rest(replica), "/metrics");
+    if (!reply.ok() || reply->status != 200) return -1;
+    std::istringstream lines(reply->body);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with(name + " ")) return std::stod(line.substr(name.size() + 1));
+    }
+    return -1;
+  }
+
+  static std::string LogOf(const std::string& node) {
+    std::ifstream log(cluster().state().LogFile(node));
+    return {std::istreambuf_iterator<char>(log), {}};
+  }
+
+  void LoseDataOfZooKeeper() {
+    std::vector<std::string> servers;
+    for (const ClusterNode* node : cluster().state().OfKind(NodeKind::kZooKeeper)) {
+      servers.push_back(node->name);
+    }
+    for (const auto& server : servers) Kill(server);
+    for (const auto& server : servers) {
+      fs::remove_all(cluster().state().options.directory + "/" + server + "/data/version-2");
+    }
+    for (const auto& server : servers) Restart(server);
+  }
+};
+
+TEST_F(StorageTest, F29ALostDiskRefillsItselfAndThenTheOthersMayGo) {
+  std::vector<std::string> jobs;
+  for (int i = 0; i < 5; ++i) jobs.push_back(StartHeldJob(1));
+  const std::string lost = Standbys().front();
+  Kill(lost);
+  fs::remove_all(StoreDirectory(lost));
+  Restart(lost);
+  EXPECT_TRUE(Eventually([&] {
+    return Metric(lost, "baton_store_live_blobs") >= 5 &&
+           Metric(lost, "baton_store_missing_blobs") == 0;
+  })) << "missing: "
+      << Metric(lost, "baton_store_missing_blobs");
+
+  // The others go one by one: first the other standby, then the leader.
+  auto others = Standbys();
+  std::erase(others, lost);
+  Kill(others.front());
+  Kill(Leader().replica);
+  ASSERT_TRUE(Eventually([&] { return Leader().replica == lost; }));
+  for (const auto& job : jobs) {
+    traces().Release(job);
+    ExpectRanOnce(job);
+  }
+}
+
+TEST_F(StorageTest, TheDataOfZooKeeperIsLostAndRecoveredFromTheReplicas) {
+  const Leadership before = Leader();
+  const std::string finished = NewJobId();
+  const std::string body = QuickJob();
+  ASSERT_EQ(Put(Balancer(), finished, body)->status, 202);
+  ExpectRanOnce(finished);
+  const std::string running = StartHeldJob(2);
+
+  const auto replicas = Replicas();
+  for (const auto& replica : replicas) Kill(replica);
+  LoseDataOfZooKeeper();
+  for (const auto& replica : replicas) Restart(replica);
+
+  // Nobody begins anew at epoch 1, and the log says what to do.
+  for (const auto& replica : replicas) {
+    EXPECT_TRUE(Eventually([&] {
+      return LogOf(replica).find("Run `baton recover-pointers`") != std::string::npos;
+    })) << replica;
+  }
+  EXPECT_EQ(Leader().replica, "");
+
+  absl::StatusOr<HttpReply> recovered;
+  EXPECT_TRUE(Eventually([&] {  // the replicas may not be linked yet
+    recovered = Exchange(Rest(replicas[0]), RequestBytes("POST", "/v1/recover-pointers", ""));
+    return recovered.ok() && recovered->status == 200;
+  })) << (recovered.ok() ? recovered->body : recovered.status().ToString());
+  ASSERT_TRUE(Eventually([&] { return Leader().epoch > before.epoch; }));
+  ASSERT_TRUE(Eventually(Calm));
+
+  // Again there is nothing to do.
+  const auto again = Exchange(Rest(replicas[0]), RequestBytes("POST", "/v1/recover-pointers", ""));
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->status, 409) << again->body;
+
+  traces().Release(running);
+  ExpectRanOnce(running, 2);
+  const auto repeated = Put(Balancer(), finished, body);
+  ASSERT_TRUE(repeated.ok());
+  EXPECT_EQ(repeated->status, 200) << repeated->body;
+  EXPECT_EQ(traces().Starts(finished).size(), 1u);
+  const std::string fresh = NewJobId();
+  ASSERT_EQ(Put(Balancer(), fresh, body)->status, 202);
+  ExpectRanOnce(fresh);
+}
+
+}  // namespace
+}  // namespace baton::integration

@@ -1,0 +1,192 @@
+#include "store/convergence.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "store/bounded_loop.h"
+
+namespace baton {
+namespace {
+
+constexpr Duration kFirstRound = std::chrono::milliseconds(500);
+constexpr Duration kFirstRetry = std::chrono::seconds(1);
+constexpr size_t kPullsAtOnce = 4;
+constexpr size_t kMaxVerifiedARound = 1'000;
+
+}  // namespace
+
+Convergence::Convergence(Dependencies dependencies)
+    : its_(std::move(dependencies)),
+      retry_(kFirstRetry),
+      live_gauge_(its_.metrics->GetGauge("baton_store_live_blobs",
+                                         "Blobs that a job or a result refers to")),
+      missing_gauge_(its_.metrics->GetGauge("baton_store_missing_blobs",
+                                            "Live blobs that this replica does not hold")),
+      records_gauge_(its_.metrics->GetGauge("baton_store_journal_records",
+                                            "Records in this replica's journal")),
+      complete_gauge_(its_.metrics->GetGauge(
+          "baton_store_journal_complete_timestamp_seconds",
+          "When the whole tree was last read into the journal, seconds since 1970")),
+      pulled_counter_(its_.metrics->GetCounter("baton_store_pulled_blobs_total",
+                                               "Missing blobs that came from peers")),
+      verified_counter_(its_.metrics->GetCounter("baton_store_verified_blobs_total",
+                                                 "Blobs read to see whether they are intact")) {}
+
+void Convergence::Start() { ArmRound(kFirstRound); }
+
+void Convergence::Hurry() {
+  hurry_ = true;
+  if (!running_) ArmRound(Duration::zero());
+}
+
+void Convergence::ArmRound(Duration delay) {
+  its_.executor->Cancel(timer_);
+  timer_ = its_.executor->PostAfter(
+      delay, IfAlive(weak_from_this(), [](Convergence& self) { self.BeginRound(); }));
+}
+
+void Convergence::BeginRound() {
+  if (running_) return;
+  running_ = true;
+  hurry_ = false;
+  ReadTree(its_.client, its_.paths, its_.journal,
+           BindTo(its_.executor,
+                  IfAlive(weak_from_this(), [](Convergence& self, const absl::Status& status) {
+                    self.OnTreeRead(status);
+                  })));
+}
+
+void Convergence::OnTreeRead(const absl::Status& status) {
+  records_gauge_.Set(static_cast<double>(its_.journal->size()));
+  if (!status.ok()) {
+    if (absl::IsFailedPrecondition(status)) {
+      log::Warning("the tree in the coordination service is not whole: {}", Message(status));
+    }
+    return EndRound(retry_);
+  }
+  complete_gauge_.Set(static_cast<double>(its_.journal->state().complete_at_ms()) / 1000);
+  ListLocal();
+}
+
+void Convergence::ListLocal() {
+  auto held = std::make_shared<LiveBlobs>();
+  RunBounded(
+      std::size(kBlobKinds), 1,
+      [self = shared_from_this(), held](size_t i, StepDone done) {
+        const BlobKind kind = kBlobKinds[i];
+        self->its_.local->Digests(
+            kind,
+            BindTo(self->its_.executor, [held, kind, done = std::move(done)](auto digests) mutable {
+              if (!digests.ok()) return done(digests.status());
+              for (std::string& digest : *digests) held->emplace(kind, std::move(digest));
+              done(absl::OkStatus());
+            }));
+      },
+      IfAlive(weak_from_this(), [held](Convergence& self, const absl::Status& status) {
+        if (status.ok()) return self.OnListed(*held);
+        log::Warning("the blobs here cannot be listed error=\"{}\"", Message(status));
+        self.EndRound(self.retry_);
+      }));
+}
+
+void Convergence::OnListed(const LiveBlobs& held) {
+  const LiveBlobs live = its_.journal->live_blobs();
+  Blobs missing;
+  std::set_difference(live.begin(), live.end(), held.begin(), held.end(),
+                      std::back_inserter(missing));
+  missing_ = missing.size();
+  live_gauge_.Set(static_cast<double>(live.size()));
+  missing_gauge_.Set(static_cast<double>(missing_));
+  if (missing.empty()) return Verify(NextToVerify(live));
+  Pull(std::move(missing));
+}
+
+void Convergence::Pull(Blobs missing) {
+  log::Info("live blobs are missing here, pulling them blobs={}", missing.size());
+  const size_t count = missing.size();
+  const double before = pulled_counter_.Value();
+  RunBounded(
+      count, kPullsAtOnce,
+      [weak = weak_from_this(), missing = std::move(missing)](size_t i, StepDone done) {
+        auto self = weak.lock();
+        if (!self) return done(Aborted("the store is closed"));
+        self->PullOne(missing[i].first, missing[i].second,
+                      [done = std::move(done)]() mutable { done(absl::OkStatus()); });
+      },
+      IfAlive(weak_from_this(), [before, count](Convergence& self, const absl::Status&) {
+        self.OnPulled(static_cast<size_t>(self.pulled_counter_.Value() - before), count);
+      }));
+}
+
+// The step ends only after the time that its bytes may take: that is the limit on their rate.
+void Convergence::PullOne(BlobKind kind, const std::string& digest,
+                          absl::AnyInvocable<void()> done) {
+  its_.blobs->Get(
+      kind, digest,
+      BindTo(its_.executor,
+             IfAlive(weak_from_this(), [done = std::move(done)](
+                                           Convergence& self,
+                                           const absl::StatusOr<std::string>& bytes) mutable {
+               if (!bytes.ok()) return done();
+               self.pulled_counter_.Increment();
+               self.missing_gauge_.Set(static_cast<double>(--self.missing_));
+               const double seconds =
+                   static_cast<double>(kPullsAtOnce * bytes->size()) /
+                   static_cast<double>(self.its_.options.pulled_bytes_per_second);
+               self.its_.executor->PostAfter(
+                   std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)),
+                   std::move(done));
+             })));
+}
+
+void Convergence::OnPulled(size_t pulled, size_t missing) {
+  const size_t left = missing - std::min(pulled, missing);
+  log::Info("blobs pulled from peers blobs={} still_missing={}", pulled, left);
+  // The local copies may not be synced yet: the next round looks.
+  EndRound(pulled > 0 ? kFirstRetry : retry_);
+}
+
+Convergence::Blobs Convergence::NextToVerify(const LiveBlobs& live) {
+  const auto& options = its_.options;
+  const double share = std::chrono::duration<double>(options.interval).count() /
+                       std::chrono::duration<double>(options.verification_period).count();
+  const size_t wanted = std::min(
+      {live.size(), kMaxVerifiedARound, static_cast<size_t>(share * double(live.size())) + 1});
+  Blobs blobs;
+  auto it = live.upper_bound(verified_);
+  while (blobs.size() < wanted) {
+    if (it == live.end()) it = live.begin();
+    blobs.push_back(*it++);
+  }
+  if (!blobs.empty()) verified_ = blobs.back();
+  return blobs;
+}
+
+void Convergence::Verify(Blobs blobs) {
+  retry_ = kFirstRetry;
+  const size_t count = blobs.size();
+  RunBounded(
+      count, 1,
+      [weak = weak_from_this(), blobs = std::move(blobs)](size_t i, StepDone done) {
+        auto self = weak.lock();
+        if (!self) return done(Aborted("the store is closed"));
+        self->its_.blobs->Get(
+            blobs[i].first, blobs[i].second,
+            BindTo(self->its_.executor, [weak, done = std::move(done)](const auto&) mutable {
+              if (auto self = weak.lock()) self->verified_counter_.Increment();
+              done(absl::OkStatus());
+            }));
+      },
+      IfAlive(weak_from_this(), [](Convergence& self, const absl::Status&) {
+        self.EndRound(self.its_.options.interval);
+      }));
+}
+
+void Convergence::EndRound(Duration next) {
+  running_ = false;
+  if (next == retry_) retry_ = std::min(2 * retry_, its_.options.interval);
+  ArmRound(hurry_ ? Duration::zero() : std::min(next, its_.options.interval));
+}
+
+}  // namespace baton
