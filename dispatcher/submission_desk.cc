@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "base/digest.h"
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -87,31 +86,50 @@ void SubmissionDesk::Store(const JobId& id) {
 void SubmissionDesk::OnStored(const JobId& id, absl::StatusOr<pb::JobPointer> stored) {
   if (stored.ok()) return StartJob(id, *std::move(stored));
   Pending& pending = pending_.at(id);
-  if (absl::IsAlreadyExists(stored.status())) {
-    // A result, or the pointer that an earlier try of ours has committed after all.
-    return deps_.results->Find(
-        id,
-        BindTo(deps_.executor, IfAlive(weak_from_this(), [id](SubmissionDesk& self, auto result) {
-                 if (!result.ok() || result->has_value()) {
-                   return self.OnResultLookedUp(id, std::move(result));
-                 }
-                 self.StartCommitted(id);
-               })));
-  }
-  if (!absl::IsUnknown(stored.status())) return Finish(id, stored.status());
-  Answer(std::exchange(pending.callbacks, {}), stored.status());
+  if (absl::IsAlreadyExists(stored.status())) return LookForCommitted(id);
+  pending.unknown |= absl::IsUnknown(stored.status());
+  if (!pending.unknown || absl::IsAborted(stored.status())) return Finish(id, stored.status());
+  StoreLater(id, stored.status());
+}
+
+// A result, or the pointer that an earlier try of ours has committed after all.
+void SubmissionDesk::LookForCommitted(const JobId& id) {
+  deps_.results->Find(
+      id, BindTo(deps_.executor, IfAlive(weak_from_this(), [id](SubmissionDesk& self, auto result) {
+                   if (result.ok() && result->has_value()) {
+                     return self.OnResultLookedUp(id, std::move(result));
+                   }
+                   if (!result.ok()) return self.StoreLater(id, result.status());
+                   self.deps_.graphs->ReadPointer(
+                       id, BindTo(self.deps_.executor,
+                                  IfAlive(self.weak_from_this(),
+                                          [id](SubmissionDesk& self, auto pointer) {
+                                            if (!pointer.ok()) {
+                                              return self.StoreLater(id, pointer.status());
+                                            }
+                                            self.StartCommitted(id, *std::move(pointer));
+                                          })));
+                 })));
+}
+
+void SubmissionDesk::StoreLater(const JobId& id, const absl::Status& why) {
+  if (absl::IsAborted(why)) return Finish(id, why);
+  Pending& pending = pending_.at(id);
+  pending.unknown = true;
+  Answer(std::exchange(pending.callbacks, {}), why);
   log::Warning("the outcome of a submission is unknown, it is tried again job_id={} error={}",
-               id.ToString(), Message(stored.status()));
+               id.ToString(), Message(why));
   deps_.executor->PostAfter(
       kUnknownRetry, IfAlive(weak_from_this(), [id](SubmissionDesk& self) { self.Store(id); }));
 }
 
-void SubmissionDesk::StartCommitted(const JobId& id) {
-  Pending& pending = pending_.at(id);
-  const std::string bytes = ToStored(*pending.request.graph);
-  pending.pointer.set_graph_digest(Sha256Hex(bytes));
-  pending.pointer.set_graph_size(bytes.size());
-  StartJob(id, pending.pointer);
+void SubmissionDesk::StartCommitted(const JobId& id, pb::JobPointer pointer) {
+  if (pointer.submission_digest() == pending_.at(id).request.digest) {
+    return StartJob(id, std::move(pointer));
+  }
+  // Not what is being submitted now: it runs as what it is.
+  deps_.registry->Add(id, std::move(pointer)).Recover();
+  Finish(id, OtherJob(id));
 }
 
 void SubmissionDesk::StartJob(const JobId& id, pb::JobPointer pointer) {

@@ -8,8 +8,9 @@
 //   and
 //     only this fenced leader can move the job from one to the other;
 //   an earlier request's commit has an unknown outcome: the id stays taken and the commit is tried
-//     again until its outcome is known. "Exists already" means then that it was ours: nobody else
-//     may write under this epoch, and the registry did not have it.
+//     again until its outcome is known. From then on only "stored" and "exists already" settle it:
+//     any other error of a later try says nothing about the first. What exists is read back: nobody
+//     else may write under this epoch, so it is what an earlier try has committed.
 //
 // Lives on the executor of the leader process, owned by the Dispatcher.
 
@@ -55,13 +56,16 @@ class SubmissionDesk : public std::enable_shared_from_this<SubmissionDesk> {
     SubmitRequest request;
     pb::JobPointer pointer;
     std::vector<Callback> callbacks;
+    bool unknown = false;  // a commit of it may have been applied
   };
 
   absl::Status Admit() const;
   void OnResultLookedUp(const JobId& id, absl::StatusOr<std::optional<pb::JobResult>> result);
   void Store(const JobId& id);
   void OnStored(const JobId& id, absl::StatusOr<pb::JobPointer> stored);
-  void StartCommitted(const JobId& id);
+  void LookForCommitted(const JobId& id);
+  void StartCommitted(const JobId& id, pb::JobPointer pointer);
+  void StoreLater(const JobId& id, const absl::Status& why);
   void StartJob(const JobId& id, pb::JobPointer pointer);
   void Finish(const JobId& id, absl::StatusOr<SubmitReply> answer);
   static void Answer(std::vector<Callback> callbacks, absl::StatusOr<SubmitReply> answer);

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <optional>
 
 #include "base/manual_executor.h"
+#include "base/status.h"
 #include "tests/dispatcher/fake_resource_manager.h"
 #include "tests/dispatcher/graphs.h"
 
@@ -18,6 +20,9 @@ class FakeGraphStore final : public JobGraphStore {
  public:
   void Prepare(StatusCallback) override {}
   void List(Callback<std::vector<RecoveredPointer>>) override {}
+  void ReadPointer(JobId, Callback<pb::JobPointer> callback) override {
+    callback(committed ? *committed : pointers.back());
+  }
   void Add(JobId, const JobGraph&, pb::JobPointer pointer,
            Callback<pb::JobPointer> callback) override {
     pointers.push_back(std::move(pointer));
@@ -27,6 +32,7 @@ class FakeGraphStore final : public JobGraphStore {
   void LoadGraph(const pb::JobPointer&, Callback<JobGraphPtr>) override {}
 
   std::vector<pb::JobPointer> pointers;
+  std::optional<pb::JobPointer> committed;  // else the last one added
   std::deque<Callback<pb::JobPointer>> adds;
 };
 
@@ -132,6 +138,36 @@ TEST_F(SubmissionDeskTest, AnUnknownOutcomeKeepsTheIdAndEndsInOneRun) {
   AnswerStore(absl::AlreadyExistsError("it was committed after all"));
   ASSERT_TRUE(*again && (*again)->ok());
   EXPECT_EQ(rm_.DeployAll().size(), 1u);
+}
+
+// ZooKeeper applied the first commit and lost its quorum; the second try met another error.
+TEST_F(SubmissionDeskTest, NoOtherErrorSettlesAnUnknownOutcome) {
+  auto first = Submit();
+  AnswerStore(Unknown("no answer"));
+  EXPECT_TRUE(absl::IsUnknown((*first)->status()));
+  for (const auto& error :
+       {Unavailable("not committed"), Unavailable("stored on 1 of 2 replicas")}) {
+    scheduler_.AdvanceBy(seconds(1));
+    AnswerStore(error);
+    EXPECT_TRUE(desk_->IsPending(JobId::FromKey("job"))) << error;
+  }
+  auto other = Submit("job", "d2");
+  EXPECT_TRUE(absl::IsAlreadyExists((*other)->status()));
+  scheduler_.AdvanceBy(seconds(1));
+  AnswerStore(AlreadyExists("the first was applied"));
+  EXPECT_NE(registry_->Find(JobId::FromKey("job")), nullptr);
+}
+
+TEST_F(SubmissionDeskTest, WhatWasCommittedIsNotTakenForWhatIsSubmittedNow) {
+  auto answer = Submit("job", "d2");
+  pb::JobPointer committed;
+  committed.set_submission_digest("d1");
+  committed.set_graph_digest("g1");
+  graphs_->committed = committed;
+  AnswerStore(AlreadyExists("an earlier try"));
+  EXPECT_TRUE(absl::IsAlreadyExists((*answer)->status()));
+  ASSERT_NE(registry_->Find(JobId::FromKey("job")), nullptr);
+  EXPECT_EQ(registry_->Find(JobId::FromKey("job"))->submission_digest(), "d1");
 }
 
 TEST_F(SubmissionDeskTest, AResultThatLandsBetweenTheLookAndTheCommitIsBelieved) {
