@@ -62,7 +62,7 @@ class LocalCluster {
   absl::Status CutOff(const std::string& node);  // from everybody
   absl::Status Heal(const std::string& a, const std::string& b);
   absl::Status Heal(const std::string& node);  // with everybody
-  absl::Status Lose(int percent);  // of all packets between hosts; 0: none
+  absl::Status Lose(int percent);              // of all packets between hosts; 0: none
   absl::Status HealAll();
 
   // SIGTERM to all, ZooKeeper last, SIGKILL for who is left. Files and layout stay,
