@@ -252,7 +252,8 @@ TEST(BlobCollectorPropertyTest, NoPointerEverLacksItsBlobEvenWithoutAnyGrace) {
       }
     }
     void Check() {
-      for (const auto& found : *List()) {
+      const auto listed = List();
+      for (const auto& found : *listed) {
         ASSERT_TRUE(Holds(found.pointer->graph_digest())) << "job " << found.id.ToString();
       }
     }
