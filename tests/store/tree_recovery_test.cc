@@ -31,8 +31,10 @@ class TreeRecoveryTest : public StandbyFixture {
   }
 
   absl::Status Read() {
-    return Run<absl::Status>(
+    const auto status = Run<absl::Status>(
         [&](auto done) { ReadTree(standby_client_, paths_, journal_, std::move(done)); });
+    Settle();  // what was learned is synced
+    return status;
   }
 
   std::vector<std::string> Children(const std::string& path) {
@@ -189,6 +191,7 @@ TEST_F(TreeRecoveryTest, ATreeThatWasSetBackIsBroughtForward) {
   record.set_epoch(5);
   ASSERT_TRUE(Read().ok());
   journal_->NoteEpoch(Epoch{5});
+  Settle();
   // A backup of before: epoch 1, the job that has ended is there, its result is not.
   Make(paths_.job(Id(1)), old_pointer);
   Wipe(paths_.result(Id(1)));
