@@ -191,6 +191,11 @@ class DamagedStoreTest : public DiskFaultsTest, public testing::WithParamInterfa
       engine_->Write(std::move(writes), [](absl::Status) {});
     }
     engine_.reset();
+    Open();  // what the log held is flushed when it is read back
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_TRUE(Put(*engine_, std::to_string(i), Value(i)).ok());
+    }
+    engine_.reset();
   }
 
   int DamageFiles() {
