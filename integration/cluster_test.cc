@@ -300,18 +300,6 @@ std::string ClusterTest::StartHeldJob(uint32_t tasks) {
   return job;
 }
 
-void ClusterTest::ExpectUndisturbed(const std::string& job, size_t tasks) {
-  EXPECT_EQ(traces().Starts(job).size(), tasks);
-  traces().Release(job);
-  ExpectRanOnce(job, tasks);
-  for (const TraceLine& start : traces().Starts(job)) {
-    EXPECT_EQ(start.attempt, 0u);
-    bool same_process_ended = false;
-    for (const TraceLine& end : traces().Ends(job)) same_process_ended |= end.pid == start.pid;
-    EXPECT_TRUE(same_process_ended) << "subtask " << start.subtask;
-  }
-}
-
 void ClusterTest::ExpectAccepted(std::chrono::seconds patience) {
   const std::string job = NewJobId();
   EXPECT_TRUE(Eventually(

@@ -87,9 +87,6 @@ class ClusterTest : public testing::Test {
   void ExpectServes();
   // Submits through the balancer and waits until every task has started.
   std::string StartHeldJob(uint32_t tasks);
-  // Lets the tasks of a held job end: they are the processes that started, and there were no
-  // others.
-  void ExpectUndisturbed(const std::string& job, size_t tasks);
   // Submits through the balancer, again and again as a client would, until it is accepted; the job
   // runs once.
   void ExpectAccepted(std::chrono::seconds patience = kPatience);
