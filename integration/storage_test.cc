@@ -44,14 +44,15 @@ class StorageTest : public ClusterTest {
 };
 
 TEST_F(StorageTest, F29ALostDiskRefillsItselfAndThenTheOthersMayGo) {
+  // Of different sizes: equal graphs are one blob.
   std::vector<std::string> jobs;
-  for (int i = 0; i < 5; ++i) jobs.push_back(StartHeldJob(1));
+  for (uint32_t tasks = 1; tasks <= 3; ++tasks) jobs.push_back(StartHeldJob(tasks));
   const std::string lost = Standbys().front();
   Kill(lost);
   fs::remove_all(StoreDirectory(lost));
   Restart(lost);
   EXPECT_TRUE(Eventually([&] {
-    return Metric(lost, "baton_store_live_blobs") >= 5 &&
+    return Metric(lost, "baton_store_live_blobs") >= 3 &&
            Metric(lost, "baton_store_missing_blobs") == 0;
   })) << "missing: "
       << Metric(lost, "baton_store_missing_blobs");
@@ -62,9 +63,9 @@ TEST_F(StorageTest, F29ALostDiskRefillsItselfAndThenTheOthersMayGo) {
   Kill(others.front());
   Kill(Leader().replica);
   ASSERT_TRUE(Eventually([&] { return Leader().replica == lost; }));
-  for (const auto& job : jobs) {
-    traces().Release(job);
-    ExpectRanOnce(job);
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    traces().Release(jobs[i]);
+    ExpectRanOnce(jobs[i], i + 1);
   }
 }
 
