@@ -44,6 +44,8 @@ class ZnodeJobResultStore final : public JobResultStore,
         pins_(std::move(pins)),
         executor_(std::move(executor)),
         limits_(limits),
+        started_(executor_->Now()),
+        wall_start_(executor_->WallNow()),
         history_(limits) {}
 
   void Commit(JobId id, pb::JobResult result, std::string archive,
@@ -90,11 +92,15 @@ class ZnodeJobResultStore final : public JobResultStore,
   }
 
   bool full() const override {
-    return kept_ >= limits_.max_results &&
-           executor_->WallNow() - oldest_end_ < ToMillis(limits_.min_age);
+    return kept_ >= limits_.max_results && AgingNow() - oldest_end_ < ToMillis(limits_.min_age);
   }
 
  private:
+  // By what results age: the wall clock as it was when the leadership began, and the time that has
+  // passed since on a clock that does not jump. A wall clock that is set a month ahead would
+  // otherwise evict the whole history at once, and each of its jobs could be run again (P2).
+  WallMillis AgingNow() const { return wall_start_ + ToMillis(executor_->Now() - started_); }
+
   void StoreArchive(JobId id, pb::JobResult result, std::string archive, StatusCallback callback) {
     if (archive.empty()) return CommitResult(id, std::move(result), std::move(callback));
     auto pin = pins_->Take(BlobKind::kArchivedExecution, Sha256Hex(archive));
@@ -267,7 +273,7 @@ class ZnodeJobResultStore final : public JobResultStore,
   // Deletes what the limits no longer allow, a batch at a time, until nothing is left to delete.
   void Evict() {
     if (!loaded_ || evicting_) return;
-    auto expired = history_.Expired(executor_->WallNow(), kEvictedAtOnce);
+    auto expired = history_.Expired(AgingNow(), kEvictedAtOnce);
     if (expired.empty()) return;
     evicting_ = true;
     const size_t count = expired.size();
@@ -306,6 +312,8 @@ class ZnodeJobResultStore final : public JobResultStore,
   const BlobPinsPtr pins_;
   const ExecutorPtr executor_;
   const HistoryLimits limits_;
+  const TimePoint started_;
+  const WallMillis wall_start_;
 
   // On executor_:
   ResultHistory history_;

@@ -55,11 +55,12 @@ void ResourceManager::NoteDrain(TaskManagerSession& session, const pb::DrainTask
   session.drain.reset();
   if (message.has_drain()) {
     const int64_t remaining_ms = message.drain().remaining_ms();
-    TaskManagerSession::Drain& drain = session.drain.emplace();
+    TaskManagerSession::Drain drain;
     if (remaining_ms >= 0) {
       drain.deadline = deps_.executor->Now() + std::chrono::milliseconds(remaining_ms);
       drain.wall_deadline = deps_.executor->WallNow() + remaining_ms;
     }
+    session.drain = drain;
     log::Info("TaskManager drains tm={} attempts={} deadline_ms={}", session.id.value(),
               session.active, remaining_ms);
   } else if (before) {

@@ -210,6 +210,39 @@ TEST_F(JobResultStoreTest, EvictionGoesOnAfterAnOutage) {
   EXPECT_FALSE(Exists(paths_.result(Id(1))));
 }
 
+// Runs on another executor, but its wall clock can be set.
+class ExecutorWithAWallClock final : public Executor {
+ public:
+  explicit ExecutorWithAWallClock(ExecutorPtr inner) : inner_(std::move(inner)) {}
+  void Post(Task task) override { inner_->Post(std::move(task)); }
+  TimerId PostAfter(Duration delay, Task task) override {
+    return inner_->PostAfter(delay, std::move(task));
+  }
+  void Cancel(TimerId id) override { inner_->Cancel(id); }
+  TimePoint Now() const override { return inner_->Now(); }
+  WallMillis WallNow() const override { return inner_->WallNow() + ahead_; }
+  bool RunsInThisThread() const override { return inner_->RunsInThisThread(); }
+  void SetAhead(Duration by) { ahead_ = ToMillis(by); }
+
+ private:
+  const ExecutorPtr inner_;
+  WallMillis ahead_ = 0;
+};
+
+TEST_F(JobResultStoreTest, AClockThatIsSetAMonthAheadEvictsNothing) {
+  auto clock = std::make_shared<ExecutorWithAWallClock>(executor_);
+  results_ = NewJobResultStore(fence_, blobs_, pins_, clock,
+                               {.max_results = 100, .max_age = hours(10), .min_age = hours(1)});
+  ASSERT_TRUE(LoadHistory().ok());
+  AddAndCommit(1);
+  clock->SetAhead(hours(24 * 30));
+  scheduler_.AdvanceBy(hours(2));
+  EXPECT_TRUE(Exists(paths_.result(Id(1))));
+  // Time that passes still counts.
+  scheduler_.AdvanceBy(hours(9));
+  EXPECT_FALSE(Exists(paths_.result(Id(1))));
+}
+
 TEST_F(JobResultStoreTest, ADeposedLeaderEndsNoJob) {
   ASSERT_TRUE(Add(Id(1)).ok());
   Overwrite("/baton/c/epoch", "next");
