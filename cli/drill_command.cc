@@ -13,6 +13,10 @@
 namespace baton {
 namespace {
 
+// The same long tasks may lose their worker in every round, and a JobMaster gives up a subtask that
+// has lost ten.
+constexpr int kMostWorkerRounds = 9;
+
 struct DrillArguments {
   std::string directory;
   CommandTargetOptions command;
@@ -51,6 +55,12 @@ absl::Status ReadOptions(DrillArguments* arguments) {
   if (!outage.ok()) return At("--outage", outage.status());
   const auto fault = FaultNamed(arguments->fault);
   if (!fault) return InvalidArgument("--fault: must be one of {}", FaultNames());
+  if (*fault == Fault::kWorker && arguments->drill.rounds > kMostWorkerRounds) {
+    return InvalidArgument(
+        "--rounds: at most {} with --fault worker, because a task that loses its worker ten times "
+        "fails; repeat the drill for more",
+        kMostWorkerRounds);
+  }
   arguments->drill.fault = *fault;
   arguments->drill.settle = std::chrono::duration_cast<std::chrono::milliseconds>(*settle);
   arguments->drill.outage = std::chrono::duration_cast<std::chrono::milliseconds>(*outage);
