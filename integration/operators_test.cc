@@ -139,7 +139,7 @@ TEST_F(OperatorsTest, AFourthReplicaJoinsLeadsAndIsRetired) {
 TEST_F(OperatorsTest, ARetiredReplicaDoesNotLeadUntilItIsAdmittedAgain) {
   const Leadership before = Leader();
   const std::vector<std::string> standbys = Standbys();
-  const std::string& retired = standbys[0], other = standbys[1];
+  const std::string &retired = standbys[0], &other = standbys[1];
   EXPECT_EQ(Post("/v1/replicas/" + retired + "/retire"), 202);
   ASSERT_TRUE(Eventually([&] { return !IsMember(retired); }));
   Kill(before.replica);
