@@ -89,6 +89,7 @@ void SimulatedCluster::Advance(Duration span) {
     try {
       return scheduler_.AdvanceBy(end - scheduler_.Now());
     } catch (const ProcessDied&) {
+      continue;  // the others go on
     }
   }
 }
@@ -99,6 +100,7 @@ bool SimulatedCluster::RunUntil(const std::function<bool()>& condition, Duration
     try {
       return scheduler_.RunUntil(condition, end - scheduler_.Now());
     } catch (const ProcessDied&) {
+      continue;  // the others go on
     }
   }
 }

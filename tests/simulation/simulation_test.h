@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -51,12 +52,15 @@ struct Scenario {
 };
 
 // Runs `scenario(Scenario&, seed)` with a fresh cluster for each seed, until one fails.
-// BATON_SIMULATION_SEED=n runs that one alone, BATON_SIMULATION_SEEDS=n the first n.
+// BATON_SIMULATION_SEED=n runs that one alone, BATON_SIMULATION_SEEDS=n the first n,
+// BATON_SIMULATION_MOST_SEEDS=n no more than n (where each costs ten times as much).
 template <class F>
 void ForEachSeed(uint64_t seeds, F scenario,
                  SimulatedCluster::Shape shape = SimulatedCluster::Shape()) {
   const char* only = std::getenv("BATON_SIMULATION_SEED");
   const char* many = std::getenv("BATON_SIMULATION_SEEDS");
+  const char* most = std::getenv("BATON_SIMULATION_MOST_SEEDS");
+  if (most) seeds = std::min<uint64_t>(seeds, std::strtoull(most, nullptr, 10));
   const uint64_t first = only ? std::strtoull(only, nullptr, 10) : 1;
   const uint64_t last = only ? first : many ? std::strtoull(many, nullptr, 10) : seeds;
   for (uint64_t seed = first; seed <= last && !testing::Test::HasFailure(); ++seed) {

@@ -226,13 +226,11 @@ TEST_P(DamagedStoreTest, F27NoWrongBytesAreEverServed) {
   ASSERT_GT(DamageFiles(), 0);
   auto opened = OpenRocksDbKvEngine(directory_, kFamilies);
   if (opened.ok()) {
-    int lost = 0;
     for (int i = 0; i < 1'500; ++i) {
       const auto got = Get(**opened, std::to_string(i));
       if (got.ok() && got->has_value()) {
         ASSERT_EQ(**got, Value(i)) << "key " << i;
       } else {
-        ++lost;
         EXPECT_TRUE(got.ok() || got.status().code() == Code::kDataLoss ||
                     got.status().code() == Code::kInternal)
             << got.status();
