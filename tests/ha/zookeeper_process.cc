@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <vector>
@@ -41,8 +42,8 @@ uint16_t FreePort() {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address = Loopback(0);
   socklen_t size = sizeof(address);
-  bind(fd, reinterpret_cast<sockaddr*>(&address), size);
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0) std::abort();
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) std::abort();
   close(fd);
   return ntohs(address.sin_port);
 }
