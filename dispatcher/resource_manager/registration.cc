@@ -72,6 +72,15 @@ void ResourceManager::AcceptRegistration(const RpcLinkPtr& link, const pb::Envel
     if (session->link != link) session->link->Close();
   }
   by_link_[link.get()] = session;
+  // The roster names the guardian that the next leader would ask whether the tasks live. With the
+  // word of an earlier one, which is dead, it would deploy them again at once (P4): nothing is
+  // deployed here until the new entry is durable.
+  const bool other_guardian =
+      session->description.liveness_address() != request.description().liveness_address() ||
+      session->description.guardian_incarnation() != request.description().guardian_incarnation();
+  if (session->enlistment == TaskManagerSession::Enlistment::kEnlisted && other_guardian) {
+    session->enlistment = TaskManagerSession::Enlistment::kAbsent;
+  }
   session->description = request.description();
   session->link = link;
   session->registration_id = fmt::format("{:016x}", deps_.random->Next());

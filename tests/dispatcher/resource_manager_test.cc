@@ -425,6 +425,22 @@ TEST_F(ResourceManagerTest, LargeTasksTravelInMessagesOfTheirOwn) {
   EXPECT_TRUE(large.lost.empty());
 }
 
+TEST_F(ResourceManagerTest, TheRosterNamesTheGuardianThatRunsTheTasks) {
+  EnlistForEarlierLeader("tm");  // by an earlier leader, before the guardian was started anew
+  MakeResourceManager();
+  Join("tm", 1);
+  TestSource source("job", 1);
+  Add(source);
+  PassTime(std::chrono::seconds(1));
+  const auto entry = Run<absl::StatusOr<NodeData>>(
+      [&](auto done) { other_->Get("/baton/c/roster/tm", nullptr, std::move(done)); });
+  ASSERT_TRUE(entry.ok());
+  pb::TaskManagerDescription description;
+  ASSERT_TRUE(description.ParseFromString(entry->data));
+  EXPECT_EQ(description.guardian_incarnation(), "tm-guardian");
+  EXPECT_EQ(description.slots(), 1u);
+}
+
 TEST_F(ResourceManagerTest, AnEmptyTaskManagerLeavesTheRoster) {
   MakeResourceManager();
   TestWorker& worker = Join("tm", 1);
