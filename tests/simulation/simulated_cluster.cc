@@ -152,6 +152,7 @@ void SimulatedCluster::StartReplica(size_t replica) {
   };
   Replica::Dependencies deps;
   deps.ha_executor = executor("ha");
+  deps.store_executor = executor("store");
   deps.rest_executor = executor("rest");
   deps.new_executor = [this, weak = std::weak_ptr(process), name = node.name]() -> ExecutorPtr {
     auto alive = weak.lock();
