@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "rpc/attempt_id.h"
@@ -31,7 +32,7 @@ JobMaster::~JobMaster() {
 
 bool JobMaster::Start(Origin origin) {
   if (!graph_.ReadProgress(pointer_)) return false;
-  cancel_durable_ = pointer_.cancelling();
+  cancel_durable_ = pointer_.cancelling() && !Broken(Break::kCancelsForgotten);
   failing_cause_ = pointer_.failing_cause();
   reconciling_ = origin == Origin::kRecovered;
   MoveTo(reconciling_ ? JobStatus::kReconciling : JobStatus::kCreated);
@@ -72,6 +73,7 @@ void JobMaster::Cancel(absl::AnyInvocable<void(absl::Status)> callback) {
     return callback(FailedPrecondition("job {} is ending as {}", id_.ToString(),
                                        failing_cause_.empty() ? "FINISHED" : "FAILED"));
   }
+  if (Broken(Break::kCancelsBeforeCommit)) std::exchange(callback, [](auto) {})(absl::OkStatus());
   pointer_.set_cancelling(true);
   writer_->Write(
       PointerWriter::Urgency::kNow,

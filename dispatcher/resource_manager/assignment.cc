@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -52,7 +53,8 @@ size_t ResourceManager::CountWaiting(size_t enough) const {
 // A leader that has not confirmed itself of late may be paused or deposed: it orders nothing (3.5,
 // I4). The tick comes back to what is held.
 bool ResourceManager::IsConfirmed() const {
-  return deps_.executor->Now() - deps_.fence->last_confirmation() <= kConfirmationLife;
+  return deps_.executor->Now() - deps_.fence->last_confirmation() <= kConfirmationLife ||
+         Broken(Break::kOrdersUnconfirmed);
 }
 
 void ResourceManager::RunRound() {
@@ -65,7 +67,10 @@ void ResourceManager::RunRound() {
     if (!wanted || !session->link || session->drain || session->free_slots() == 0) continue;
     // It may hold tasks from now on: that must be durable before the first deployment.
     if (session->enlistment == TaskManagerSession::Enlistment::kAbsent) Enlist(session);
-    if (session->enlistment != TaskManagerSession::Enlistment::kEnlisted) continue;
+    if (session->enlistment != TaskManagerSession::Enlistment::kEnlisted &&
+        !Broken(Break::kRosterWrittenAfterDeployment)) {
+      continue;
+    }
     workers.push_back(session);
     slots.push_back({session->description.slots(), session->free_slots()});
     free += session->free_slots();

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "dispatcher/resource_manager/resource_manager.h"
@@ -78,7 +79,8 @@ void ResourceManager::AcceptRegistration(const RpcLinkPtr& link, const pb::Envel
   const bool other_guardian =
       session->description.liveness_address() != request.description().liveness_address() ||
       session->description.guardian_incarnation() != request.description().guardian_incarnation();
-  if (session->enlistment == TaskManagerSession::Enlistment::kEnlisted && other_guardian) {
+  if (session->enlistment == TaskManagerSession::Enlistment::kEnlisted && other_guardian &&
+      !Broken(Break::kNewGuardianNotEnlisted)) {
     session->enlistment = TaskManagerSession::Enlistment::kAbsent;
   }
   session->description = request.description();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "fmt/format.h"
@@ -124,6 +125,7 @@ void ResourceManager::OnLinkClosed(const RpcLink* link) {
   session.link = nullptr;
   log::Info("TaskManager disconnected tm={} attempts={}", session.id.value(),
             session.attempts.size());
+  if (Broken(Break::kClosedLinkIsLoss)) return OnLost(TaskManagerId(session.id), "its link closed");
   loss_detector_->Watch(session.id, SuspectOf(session));
 }
 
@@ -211,6 +213,7 @@ void ResourceManager::ConfirmReport(const ExecutionAttemptId& id) {
 void ResourceManager::LoseAttempt(TaskManagerSession& session, const ExecutionAttemptId& id,
                                   LossReason reason, const std::string& why) {
   if (!session.attempts.contains(id)) return;
+  if (Broken(Break::kSlotsLeak)) ++session.active;
   RemoveAttempt(session, id);
   if (auto it = sources_.find(id.job); it != sources_.end()) {
     it->second.source->OnAttemptLost(id, reason, why);
@@ -242,7 +245,8 @@ void ResourceManager::DelistEmptyOnes() {
   using Enlistment = TaskManagerSession::Enlistment;
   const TimePoint now = deps_.executor->Now();
   for (auto& [id, session] : sessions_) {
-    if (session->enlistment != Enlistment::kEnlisted || !session->attempts.empty() ||
+    const bool busy = !session->attempts.empty() && !Broken(Break::kBusyWorkersDelisted);
+    if (session->enlistment != Enlistment::kEnlisted || busy ||
         now - session->empty_since < kEmptyBeforeDelisting) {
       continue;
     }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "base/deliberate_break.h"
 #include "tests/simulation/simulated_client.h"
 #include "tests/simulation/simulated_cluster.h"
 
@@ -54,12 +55,19 @@ struct Scenario {
 // Runs `scenario(Scenario&, seed)` with a fresh cluster for each seed, until one fails.
 // BATON_SIMULATION_SEED=n runs that one alone, BATON_SIMULATION_SEEDS=n the first n,
 // BATON_SIMULATION_MOST_SEEDS=n no more than n (where each costs ten times as much).
+// BATON_SIMULATION_BREAK=name leaves out that rule (base/deliberate_break.h).
 template <class F>
 void ForEachSeed(uint64_t seeds, F scenario,
                  SimulatedCluster::Shape shape = SimulatedCluster::Shape()) {
   const char* only = std::getenv("BATON_SIMULATION_SEED");
   const char* many = std::getenv("BATON_SIMULATION_SEEDS");
   const char* most = std::getenv("BATON_SIMULATION_MOST_SEEDS");
+  const char* broken = std::getenv("BATON_SIMULATION_BREAK");
+  if (broken) {
+    const auto found = FindBreak(broken);
+    ASSERT_TRUE(found) << "there is no break " << broken;
+    BreakDeliberately(*found);
+  }
   if (most) seeds = std::min<uint64_t>(seeds, std::strtoull(most, nullptr, 10));
   const uint64_t first = only ? std::strtoull(only, nullptr, 10) : 1;
   const uint64_t last = only ? first : many ? std::strtoull(many, nullptr, 10) : seeds;
