@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -16,8 +17,16 @@
 namespace baton {
 
 struct Scenario {
-  explicit Scenario(uint64_t seed) : cluster(seed) {}
-  Scenario(uint64_t seed, SimulatedCluster::Shape shape) : cluster(seed, shape) {}
+  Scenario(uint64_t seed, SimulatedCluster::Shape shape)
+      : cluster(seed, shape, [](const std::string& invariant, const std::string& what) {
+          ADD_FAILURE() << invariant << ": " << what;
+        }) {
+    if (std::getenv("BATON_SIMULATION_LOG")) {
+      cluster.Trace([this](const std::string& line) {
+        std::fprintf(stderr, "%10.4f %s\n", cluster.Seconds(), line.c_str());
+      });
+    }
+  }
 
   SimulatedJob SubmitSingle(Duration runs_for, uint32_t parallelism = 1) {
     SimulatedJob job = SimulatedJob::Single(cluster.random(), runs_for, parallelism);
@@ -59,6 +68,10 @@ struct Scenario {
 template <class F>
 void ForEachSeed(uint64_t seeds, F scenario,
                  SimulatedCluster::Shape shape = SimulatedCluster::Shape()) {
+  // A bug shows as an error line, which the cluster judges.
+  const bool verbose = std::getenv("BATON_SIMULATION_LOG") != nullptr;
+  const log::Level least = verbose ? log::Level::kInfo : log::Level::kError;
+  ASSERT_TRUE(log::Init("simulation", "/dev/null", least).ok());
   const char* only = std::getenv("BATON_SIMULATION_SEED");
   const char* many = std::getenv("BATON_SIMULATION_SEEDS");
   const char* most = std::getenv("BATON_SIMULATION_MOST_SEEDS");
