@@ -12,6 +12,8 @@ namespace {
 constexpr char kRoot[] = "/baton";
 constexpr char kClusterId[] = "simulated";
 constexpr Duration kMaxDelay = std::chrono::milliseconds(3);  // to the coordination service
+// A dead guardian's tasks live on for so long at most: less than the grace that leaders give them.
+constexpr Duration kDying = std::chrono::milliseconds(900);
 
 }  // namespace
 
@@ -288,6 +290,7 @@ TaskExecutorOptions SimulatedCluster::WorkerOptions(const std::string& name) con
 
 void SimulatedCluster::StartWorker(size_t worker) {
   WorkerNode& node = workers_[worker];
+  if (node.earlier) node.earlier->launcher->Kill();  // a TaskManager ends what it finds there
   auto process = std::make_shared<WorkerProcess>();
   const auto executor = scheduler_.NewExecutor(node.name, node.clock);
   process->executors = {executor, scheduler_.NewExecutor(node.name + "/guardian", node.clock)};
@@ -298,6 +301,7 @@ void SimulatedCluster::StartWorker(size_t worker) {
         const auto alive = weak.lock();
         return recorder->ScriptFor(name, alive ? alive->task_executor->epoch() : Epoch{}, spec);
       });
+  process->launcher->SetGuardian(process->executors[1]);
   process->launcher->Observe(recorder_->ObserverOf(node.name));
   const FrameTransportPtr transport = network_->NewProcess(node.name);
   auto listener =
@@ -319,20 +323,21 @@ void SimulatedCluster::KillWorker(size_t worker) {
   if (!workers_[worker].process) return;
   recorder_->Harm(workers_[worker].name);
   network_->Kill(workers_[worker].name);
+  workers_[worker].process->launcher->Kill(client_executor_, kDying);
   BuryWorker(workers_[worker]);
 }
 
 void SimulatedCluster::LoseWorkerHost(size_t worker) {
   recorder_->Harm(workers_[worker].name);
   network_->LoseHost(workers_[worker].name);
+  workers_[worker].process->launcher->Kill();
   BuryWorker(workers_[worker]);
 }
 
 void SimulatedCluster::BuryWorker(WorkerNode& node) {
-  const auto process = std::exchange(node.process, nullptr);
-  graveyard_.push_back(process);
-  process->launcher->Kill();
-  for (const auto& executor : process->executors) executor->Kill();
+  node.earlier = std::exchange(node.process, nullptr);
+  graveyard_.push_back(node.earlier);
+  for (const auto& executor : node.earlier->executors) executor->Kill();
 }
 
 bool SimulatedCluster::WorkerServes(size_t worker) const {
@@ -344,7 +349,7 @@ bool SimulatedCluster::WorkerServes(size_t worker) const {
 void SimulatedCluster::LoseGuardian(size_t worker) {
   const auto& process = workers_[worker].process;
   recorder_->Harm(workers_[worker].name);
-  process->executors[0]->Post([launcher = process->launcher] { launcher->LoseGuardian(); });
+  process->executors[0]->Post([launcher = process->launcher] { launcher->LoseGuardian(kDying); });
 }
 
 void SimulatedCluster::PauseWorker(size_t worker) {

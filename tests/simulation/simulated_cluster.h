@@ -162,6 +162,7 @@ class SimulatedCluster {
     std::string name;
     std::shared_ptr<ManualClock> clock;
     std::shared_ptr<WorkerProcess> process;  // null: dead
+    std::shared_ptr<WorkerProcess> earlier = nullptr;
   };
 
   ReplicaSettings SettingsOf(const ReplicaNode& node) const;

@@ -52,8 +52,12 @@ void TreeJudge::SeeEpoch(const Data& node) {
   if (!node || !record.ParseFromString(node->data)) {
     return violated_("I3", "the epoch's record is gone");
   }
-  if (record.epoch() == epoch_) return;  // a hand-over is noted in it
-  if (record.epoch() != epoch_ + 1) {
+  if (record.epoch() == epoch_) {  // a hand-over is noted in it
+    if (record.incarnation() == incarnation_) return;
+    violated_("I3",
+              fmt::format("{} leads epoch {} after {} did", record.replica_id(), epoch_, leader_));
+  }
+  if (record.epoch() != epoch_ + 1 && record.epoch() != epoch_) {
     violated_("I3", fmt::format("epoch {} follows epoch {}", record.epoch(), epoch_));
   }
   const std::string winner = record.replica_id() + "@" + record.rpc_address();
@@ -62,6 +66,7 @@ void TreeJudge::SeeEpoch(const Data& node) {
   }
   epoch_ = std::max<uint64_t>(epoch_, record.epoch());
   leader_ = record.replica_id();
+  incarnation_ = record.incarnation();
 }
 
 void TreeJudge::SeeMembers(const Data& node) {

@@ -79,6 +79,7 @@ class TreeJudge final : public Journal {
 
   uint64_t epoch_ = 0;
   std::string leader_;
+  std::string incarnation_;  // of the leader
   bool has_members_ = false;
   std::set<std::string> members_;  // id@address
   std::set<std::string> roster_;
