@@ -20,6 +20,11 @@ constexpr Duration kPoliteEnd = std::chrono::seconds(10);
 constexpr Duration kLeftoverPatience = std::chrono::seconds(1);
 constexpr int kRestartPauseMs = 1000;
 
+bool IsReadable(int fd) {
+  pollfd readable{.fd = fd, .events = POLLIN};
+  return poll(&readable, 1, 0) == 1 && (readable.revents & POLLIN) != 0;
+}
+
 }  // namespace
 
 GuardianChannel::GuardianChannel(GuardianOptions options, GuardianProcess first, Handlers handlers)
@@ -93,11 +98,17 @@ absl::Status GuardianChannel::Exchange(short events) {
   absl::Status status;
   {
     std::lock_guard lock(mutex_);
-    status = guardian_.socket->Flush();
-    if (status.ok() && (events & (POLLIN | POLLHUP | POLLERR)) != 0) {
-      status = guardian_.socket->Receive([&](std::string_view message) {
-        received.emplace_back().ParseFromArray(message.data(), static_cast<int>(message.size()));
-      });
+    guardian::MessageSocket& socket = *guardian_.socket;
+    const auto take = [&](std::string_view message) {
+      received.emplace_back().ParseFromArray(message.data(), static_cast<int>(message.size()));
+    };
+    status = socket.Flush();
+    if (!status.ok()) {
+      // Its last reports may be here yet: without them a task that has succeeded would run again.
+      while (IsReadable(socket.fd()) && socket.Receive(take).ok()) {
+      }
+    } else if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) {
+      status = socket.Receive(take);
     }
   }
   if (!received.empty()) handlers_.on_events(std::move(received));
