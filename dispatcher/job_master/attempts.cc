@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "dispatcher/job_master/job_master.h"
@@ -105,6 +104,9 @@ void JobMaster::ApplyStatus(SubtaskIndex index, const ReportedAttempt& attempt) 
   ExecutionVertex& subtask = graph_.at(index);
   if (!IsCurrent(subtask, attempt.id)) return OnNotCurrent(index, attempt);
   const bool ended = attempt.status.phase() == pb::AttemptStatus::ENDED;
+  if (!ended || attempt.status.report().outcome() != pb::FinalReport::REFUSED) {
+    subtask.refusals = 0;  // it was taken
+  }
   if (IsTerminal(subtask.state)) {
     // A repeated report. If it was durable already, its confirmation was lost on the way.
     if (ended && !unconfirmed_.contains(attempt.id)) {
@@ -162,7 +164,8 @@ void JobMaster::OnEnded(SubtaskIndex index, const ReportedAttempt& attempt) {
   if (IsLoss(report)) {
     deps_.resource_manager->ConfirmReport(attempt.id);
     const bool refused = report.outcome() == pb::FinalReport::REFUSED;
-    return OnLost(index, refused ? LossReason::kRefused : LossReason::kTaskManagerLost, how);
+    // Only a guardian without a lease refuses.
+    return OnLost(index, refused ? LossReason::kTurnedAway : LossReason::kTaskManagerLost, how);
   }
   OnFailed(index, how);
 }
@@ -177,7 +180,6 @@ void JobMaster::OnSucceeded(SubtaskIndex index) {
 }
 
 void JobMaster::ConfirmWhenDurable(const ExecutionAttemptId& id) {
-  if (Broken(Break::kReportsConfirmedBeforeCommit)) deps_.resource_manager->ConfirmReport(id);
   writer_->Write(PointerWriter::Urgency::kCoalesce,
                  IfAlive(weak_from_this(), [id](JobMaster& self) {
                    self.unconfirmed_.erase(id);
@@ -245,17 +247,19 @@ void JobMaster::OnAttemptLost(const ExecutionAttemptId& id, LossReason reason,
 // them.
 void JobMaster::OnLost(SubtaskIndex index, LossReason reason, const std::string& why) {
   ExecutionVertex& subtask = graph_.at(index);
-  const log::Level level = reason == LossReason::kMoved ? log::Level::kInfo : log::Level::kWarning;
-  log::Write(level,
+  // Nothing happened to the task, and it is no sign of trouble.
+  const bool harmless = reason == LossReason::kMoved || reason == LossReason::kTurnedAway;
+  log::Write(harmless ? log::Level::kInfo : log::Level::kWarning,
              fmt::format("attempt lost attempt={} why={}", subtask.execution->id.ToString(), why));
   subtask.execution->failure = why;
   graph_.Move(index, ExecutionState::kFailed, deps_.executor->WallNow());
-  if (reason != LossReason::kMoved) RecordException(index, why);
+  if (!harmless) RecordException(index, why);
   if (status_ == JobStatus::kFailing || status_ == JobStatus::kCancelling) return CheckEnded();
   if (reason == LossReason::kRefused) {
     if (++subtask.refusals < kMaxRefusals) return RunAgain(index, kRefusalDelay);
     return BeginFailing(fmt::format("refused {} times, at last: {}", kMaxRefusals, why));
   }
+  if (reason == LossReason::kTurnedAway) return RunAgain(index, kRefusalDelay);
   if (reason == LossReason::kMoved) return RunAgain(index, Duration::zero());
   if (++subtask.losses < kMaxLosses) return RunAgain(index, Duration::zero());
   BeginFailing(fmt::format("lost {} times with its TaskManager, at last: {}", kMaxLosses, why));

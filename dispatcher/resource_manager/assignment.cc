@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "base/deliberate_break.h"
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -15,6 +14,8 @@ namespace {
 
 constexpr Duration kDeployTimeout = std::chrono::seconds(10);
 constexpr Duration kCancelTimeout = std::chrono::seconds(10);
+// So long one that takes no deployment at all is left alone, unless it registers again.
+constexpr Duration kTurnedAway = std::chrono::seconds(5);
 constexpr size_t kMaxTasksPerMessage = 500;
 // A frame holds 16 MiB and a task at most about 1 MiB: one that is large never fails another job's.
 constexpr size_t kMaxBytesPerMessage = 4 << 20;
@@ -53,8 +54,7 @@ size_t ResourceManager::CountWaiting(size_t enough) const {
 // A leader that has not confirmed itself of late may be paused or deposed: it orders nothing (3.5,
 // I4). The tick comes back to what is held.
 bool ResourceManager::IsConfirmed() const {
-  return deps_.executor->Now() - deps_.fence->last_confirmation() <= kConfirmationLife ||
-         Broken(Break::kOrdersUnconfirmed);
+  return deps_.executor->Now() - deps_.fence->last_confirmation() <= kConfirmationLife;
 }
 
 void ResourceManager::RunRound() {
@@ -65,10 +65,13 @@ void ResourceManager::RunRound() {
   const bool wanted = CountWaiting(1) > 0;
   for (auto& [id, session] : sessions_) {
     if (!wanted || !session->link || session->drain || session->free_slots() == 0) continue;
+    if (deps_.executor->Now() < session->turns_away_until) continue;
     // It may hold tasks from now on: that must be durable before the first deployment.
-    if (session->enlistment == TaskManagerSession::Enlistment::kAbsent) Enlist(session);
-    if (session->enlistment != TaskManagerSession::Enlistment::kEnlisted &&
-        !Broken(Break::kRosterWrittenAfterDeployment)) {
+    if (!session->may_hold_tasks()) {
+      using Enlistment = TaskManagerSession::Enlistment;
+      const bool busy = session->enlistment == Enlistment::kEnlisting ||
+                        session->enlistment == Enlistment::kDelisting;
+      if (!busy) Enlist(session);
       continue;
     }
     workers.push_back(session);
@@ -145,31 +148,23 @@ void ResourceManager::SendDeployments(TaskManagerSession& session) {
       *message.add_tasks() = std::move(tasks[next]);
     }
     auto sent = Ids(message);
-    session.link->Call(std::move(envelope), kDeployTimeout,
-                       BindTo(deps_.executor, IfAlive(weak_from_this(),
-                                                      [id = session.id, sent](ResourceManager& self,
-                                                                              const auto& reply) {
-                                                        self.OnDeployReply(id, sent, reply);
-                                                      })));
+    session.link->Call(
+        std::move(envelope), kDeployTimeout,
+        BindTo(deps_.executor,
+               IfAlive(weak_from_this(), [id = session.id, link = session.link, sent](
+                                             ResourceManager& self, const auto& reply) {
+                 self.OnDeployReply(id, link, sent, reply);
+               })));
   }
 }
 
-void ResourceManager::OnDeployReply(const TaskManagerId& id,
+void ResourceManager::OnDeployReply(const TaskManagerId& id, const RpcLinkPtr& link,
                                     const std::vector<ExecutionAttemptId>& sent,
                                     const absl::StatusOr<pb::Envelope>& reply) {
   FaultPoint("deployment.sent");
   auto it = sessions_.find(id);
   if (it == sessions_.end()) return;
-  if (!reply.ok()) {
-    // Refused as a whole (an ended registration): nothing was started. Anything else leaves the
-    // outcome open until it registers again or is lost.
-    if (absl::IsFailedPrecondition(reply.status()) || absl::IsInvalidArgument(reply.status())) {
-      for (const auto& attempt : sent) {
-        LoseAttempt(*it->second, attempt, LossReason::kRefused, Message(reply.status()));
-      }
-    }
-    return;
-  }
+  if (!reply.ok()) return OnNotDeployed(*it->second, link, sent, reply.status());
   for (const auto& refusal : reply->deploy_tasks_reply().refused()) {
     auto attempt = FromProto(refusal.id());
     if (!attempt.ok()) continue;
@@ -177,6 +172,25 @@ void ResourceManager::OnDeployReply(const TaskManagerId& id,
                  refusal.reason());
     LoseAttempt(*it->second, *attempt, LossReason::kRefused, refusal.reason());
   }
+}
+
+void ResourceManager::OnNotDeployed(TaskManagerSession& session, const RpcLinkPtr& link,
+                                    const std::vector<ExecutionAttemptId>& sent,
+                                    const absl::Status& why) {
+  // It takes none at all (its registration has ended, it stops), or none left this process: in
+  // every case nothing was started, and no task is to blame.
+  if (absl::IsFailedPrecondition(why) || absl::IsResourceExhausted(why)) {
+    log::Info("deployments turned away tm={} tasks={} why={}", session.id.value(), sent.size(),
+              Message(why));
+    if (session.link == link) session.turns_away_until = deps_.executor->Now() + kTurnedAway;
+    for (const auto& id : sent) LoseAttempt(session, id, LossReason::kTurnedAway, Message(why));
+  } else if (absl::IsInvalidArgument(why)) {
+    for (const auto& id : sent) LoseAttempt(session, id, LossReason::kRefused, Message(why));
+  } else if (absl::IsDeadlineExceeded(why)) {
+    // The answer may come yet, and nobody would hear it: the next inventory says what was started.
+    link->Close();
+  }
+  // A broken link: the outcome is open until it registers again or is lost.
 }
 
 void ResourceManager::SendCancels(TaskManagerSession& session) {
@@ -190,9 +204,11 @@ void ResourceManager::SendCancels(TaskManagerSession& session) {
   session.link->Call(
       std::move(envelope), kCancelTimeout,
       BindTo(deps_.executor,
-             IfAlive(weak_from_this(), [id = session.id](ResourceManager& self, const auto& reply) {
+             IfAlive(weak_from_this(), [id = session.id, link = session.link](ResourceManager& self,
+                                                                              const auto& reply) {
                auto it = self.sessions_.find(id);
                // A cancel that failed is repeated with the next registration.
+               if (absl::IsDeadlineExceeded(reply.status())) return link->Close();
                if (!reply.ok() || it == self.sessions_.end()) return;
                for (const auto& unknown : reply->cancel_tasks_reply().unknown()) {
                  auto attempt = FromProto(unknown);

@@ -134,7 +134,7 @@ std::vector<TaskManagerInfo> ResourceManager::Describe() const {
     }
     infos.push_back(std::move(info));
   }
-  for (const TaskManagerId& id : awaited_) {
+  for (const auto& [id, entry] : awaited_) {
     TaskManagerInfo info;
     info.id = id.value();
     info.link = TaskManagerInfo::Link::kAwaited;

@@ -1,8 +1,7 @@
-// What TaskManagers say: registrations, heartbeats, reports.
+// Who TaskManagers are: registrations.
 
 #include <utility>
 
-#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "dispatcher/resource_manager/resource_manager.h"
@@ -24,23 +23,76 @@ void ResourceManager::OnMessage(const RpcLinkPtr& link, const pb::Envelope& mess
   }
 }
 
+absl::Status ResourceManager::CheckDescription(const pb::RegisterTaskManager& request) const {
+  if (request.description().id().empty()) {
+    return InvalidArgument("a TaskManager must have an id");
+  }
+  if (request.highest_epoch_seen() > deps_.leader.epoch()) {
+    return FailedPrecondition("deposed: epoch {} is known, this is {}",
+                              request.highest_epoch_seen(), deps_.leader.epoch());
+  }
+  if (request.description().lease_ms() > ToMillis(deps_.lease.lease)) {
+    return FailedPrecondition(
+        "its lease of {} ms is longer than that of the dispatchers, {} ms: taskmanager.lease must "
+        "be the same everywhere",
+        request.description().lease_ms(), ToMillis(deps_.lease.lease));
+  }
+  return absl::OkStatus();
+}
+
+// Two TaskManagers with one id, of which the second must not make the first one's tasks count as
+// dead. What the first is, this leader has heard from itself or reads in the roster (an entry that
+// is unreadable names nobody: then its id has to do).
+absl::Status ResourceManager::CheckNoOther(const pb::TaskManagerDescription& newcomer) const {
+  const TaskManagerId id(newcomer.id());
+  auto session = sessions_.find(id);
+  auto awaited = awaited_.find(id);
+  const pb::TaskManagerDescription* known = session != sessions_.end()
+                                                ? &session->second->description
+                                            : awaited != awaited_.end() ? &awaited->second
+                                                                        : nullptr;
+  if (known == nullptr || known->incarnation().empty() ||
+      known->incarnation() == newcomer.incarnation()) {
+    return absl::OkStatus();
+  }
+  const std::string where =
+      fmt::format("{} (liveness port {})", known->host(), known->liveness_address());
+  if (session != sessions_.end()) {
+    const bool heard = deps_.executor->Now() - session->second->last_answered < kSilence;
+    if (session->second->link && heard) {
+      return FailedPrecondition(
+          "another TaskManager runs as {} at {}: each needs a taskmanager.id of its own",
+          id.value(), where);
+    }
+    if (session->second->attempts.empty()) return absl::OkStatus();
+  }
+  return FailedPrecondition(
+      "tasks of another TaskManager that ran as {} at {} may still be alive: it has to wait until "
+      "that one's guardian is found dead or its lease is over",
+      id.value(), where);
+}
+
+void ResourceManager::TurnAway(const RpcLinkPtr& link, const pb::Envelope& message,
+                               const absl::Status& why) {
+  const auto& newcomer = message.register_task_manager().description();
+  std::string& last = turned_away_[TaskManagerId(newcomer.id())];
+  if (std::exchange(last, newcomer.incarnation()) != newcomer.incarnation()) {
+    log::Warning("TaskManager is turned away tm={} host={} why={}", newcomer.id(), newcomer.host(),
+                 Message(why));
+  }
+  link->ReplyError(message, why);
+}
+
 // Answered only after a confirmation that began after the request had arrived: the answer starts a
 // lease, and a deposed leader must start none (3.6 way 1).
 void ResourceManager::OnRegister(const RpcLinkPtr& link, const pb::Envelope& message) {
   const pb::RegisterTaskManager& request = message.register_task_manager();
-  if (request.description().id().empty()) {
-    return link->ReplyError(message, InvalidArgument("a TaskManager must have an id"));
+  if (auto status = CheckDescription(request); !status.ok()) {
+    return link->ReplyError(message, status);
   }
-  if (request.highest_epoch_seen() > deps_.leader.epoch()) {
-    return link->ReplyError(message,
-                            FailedPrecondition("deposed: epoch {} is known, this is {}",
-                                               request.highest_epoch_seen(), deps_.leader.epoch()));
-  }
-  if (request.description().lease_ms() > ToMillis(deps_.lease.lease)) {
-    return link->ReplyError(
-        message, FailedPrecondition("its lease of {} ms is longer than that of the dispatchers, {} "
-                                    "ms: taskmanager.lease must be the same everywhere",
-                                    request.description().lease_ms(), ToMillis(deps_.lease.lease)));
+  // Also before it has been confirmed: it must not supersede a registration of the other one.
+  if (auto status = CheckNoOther(request.description()); !status.ok()) {
+    return TurnAway(link, message, status);
   }
   const TaskManagerId id(request.description().id());
   const uint64_t number = ++last_registration_;
@@ -53,40 +105,55 @@ void ResourceManager::OnRegister(const RpcLinkPtr& link, const pb::Envelope& mes
         }
         self.pending_registrations_.erase(pending);
         if (!status.ok()) return link->ReplyError(message, status);
-        if (!link->closed()) self.AcceptRegistration(link, message);
+        if (!link->closed()) self.AdmitRegistration(link, message);
       }));
+}
+
+// Not before the roster says who else may run under its id.
+void ResourceManager::AdmitRegistration(const RpcLinkPtr& link, const pb::Envelope& message) {
+  const auto& description = message.register_task_manager().description();
+  const TaskManagerId id(description.id());
+  if (!roster_loaded_) {
+    auto [early, first] = early_registrations_.try_emplace(id);
+    if (!first) {
+      early->second.link->ReplyError(early->second.message,
+                                     Aborted("a newer registration has come"));
+    }
+    early->second = {link, message};
+    return;
+  }
+  if (auto status = CheckNoOther(description); !status.ok()) return TurnAway(link, message, status);
+  turned_away_.erase(id);
+  AcceptRegistration(link, message);
+}
+
+ResourceManager::SessionPtr ResourceManager::FindOrMakeSession(const TaskManagerId& id) {
+  SessionPtr& session = sessions_[id];
+  if (session) return session;
+  session = std::make_shared<TaskManagerSession>();
+  session->id = id;
+  session->empty_since = deps_.executor->Now();
+  if (auto entry = awaited_.find(id); entry != awaited_.end()) {
+    session->enlistment = TaskManagerSession::Enlistment::kEnlisted;
+    session->enlisted = GuardianName::Of(entry->second);
+  }
+  return session;
 }
 
 void ResourceManager::AcceptRegistration(const RpcLinkPtr& link, const pb::Envelope& message) {
   const pb::RegisterTaskManager& request = message.register_task_manager();
   const TaskManagerId id(request.description().id());
-  SessionPtr& session = sessions_[id];
-  if (!session) {
-    session = std::make_shared<TaskManagerSession>();
-    session->id = id;
-    session->empty_since = deps_.executor->Now();
-    // One that an earlier leader enlisted is on the roster still.
-    if (awaited_.contains(id)) session->enlistment = TaskManagerSession::Enlistment::kEnlisted;
-  }
+  const SessionPtr session = FindOrMakeSession(id);
   if (session->link) {
     by_link_.erase(session->link.get());
     if (session->link != link) session->link->Close();
   }
   by_link_[link.get()] = session;
-  // The roster names the guardian that the next leader would ask whether the tasks live. With the
-  // word of an earlier one, which is dead, it would deploy them again at once (P4): nothing is
-  // deployed here until the new entry is durable.
-  const bool other_guardian =
-      session->description.liveness_address() != request.description().liveness_address() ||
-      session->description.guardian_incarnation() != request.description().guardian_incarnation();
-  if (session->enlistment == TaskManagerSession::Enlistment::kEnlisted && other_guardian &&
-      !Broken(Break::kNewGuardianNotEnlisted)) {
-    session->enlistment = TaskManagerSession::Enlistment::kAbsent;
-  }
   session->description = request.description();
   session->link = link;
   session->registration_id = fmt::format("{:016x}", deps_.random->Next());
   session->members_version = 0;
+  session->turns_away_until = {};
   session->last_answered = deps_.executor->Now();
   session->last_heartbeat = deps_.executor->WallNow();
   session->to_deploy.clear();
@@ -94,16 +161,7 @@ void ResourceManager::AcceptRegistration(const RpcLinkPtr& link, const pb::Envel
   pb::DrainTaskManager drain;
   if (request.description().has_drain()) *drain.mutable_drain() = request.description().drain();
   NoteDrain(*session, drain);
-
-  pb::Envelope envelope;
-  envelope.set_epoch(deps_.leader.epoch());
-  pb::RegistrationReply& reply = *envelope.mutable_registration_reply();
-  reply.set_epoch(deps_.leader.epoch());
-  reply.set_registration_id(session->registration_id);
-  *reply.mutable_members() = members_;
-  *reply.mutable_leader() = deps_.leader;
-  link->Reply(message, std::move(envelope));
-
+  AnswerRegistration(*session, message);
   log::Info("TaskManager registered tm={} epoch={} slots={} attempts={}", id.value(),
             deps_.leader.epoch(), request.description().slots(), request.inventory_size());
   ReplaceInventory(*session, request);
@@ -111,8 +169,20 @@ void ResourceManager::AcceptRegistration(const RpcLinkPtr& link, const pb::Envel
   ScheduleRound();
 }
 
+void ResourceManager::AnswerRegistration(const TaskManagerSession& session,
+                                         const pb::Envelope& message) {
+  pb::Envelope envelope;
+  envelope.set_epoch(deps_.leader.epoch());
+  pb::RegistrationReply& reply = *envelope.mutable_registration_reply();
+  reply.set_epoch(deps_.leader.epoch());
+  reply.set_registration_id(session.registration_id);
+  *reply.mutable_members() = members_;
+  *reply.mutable_leader() = deps_.leader;
+  session.link->Reply(message, std::move(envelope));
+}
+
 // Attempts that the new inventory lacks are not alive and never will be: their deployments belong
-// to registrations that have ended. Those of an earlier incarnation died before it registered.
+// to registrations that have ended. An earlier incarnation had none (CheckNoOther).
 void ResourceManager::ReplaceInventory(TaskManagerSession& session,
                                        const pb::RegisterTaskManager& registration) {
   std::map<ExecutionAttemptId, const pb::AttemptStatus*> inventory;
@@ -138,86 +208,6 @@ void ResourceManager::ReplaceInventory(TaskManagerSession& session,
     if (attempt.cancel_requested && !attempt.ended) session.to_cancel.insert(id);
   }
   ScheduleFlush(session);
-}
-
-void ResourceManager::OnHeartbeat(const RpcLinkPtr& link, const pb::Envelope& message) {
-  const pb::Heartbeat& heartbeat = message.heartbeat();
-  const SessionPtr session = FindSession(link.get(), heartbeat.registration_id());
-  if (!session) {
-    pb::Envelope reply;
-    reply.mutable_heartbeat_reply();  // no registration id: register again; renews nothing
-    return link->Reply(message, std::move(reply));
-  }
-  session->last_heartbeat = deps_.executor->WallNow();
-  if (session->members_version != heartbeat.members_version()) {
-    session->members_version = heartbeat.members_version();
-    if (on_members_asked_) on_members_asked_();
-  }
-  confirmed_->Pass(IfAlive(weak_from_this(), [link, message](ResourceManager& self,
-                                                             absl::Status status) {
-    if (!status.ok()) return link->ReplyError(message, status);
-    const SessionPtr session = self.FindSession(link.get(), message.heartbeat().registration_id());
-    if (!session) return;  // it registered again in between; that answer counts
-    pb::Envelope envelope;
-    envelope.set_epoch(self.deps_.leader.epoch());
-    pb::HeartbeatReply& reply = *envelope.mutable_heartbeat_reply();
-    reply.set_epoch(self.deps_.leader.epoch());
-    reply.set_registration_id(session->registration_id);
-    *reply.mutable_members() = self.members_;
-    link->Reply(message, std::move(envelope));
-    session->last_answered = self.deps_.executor->Now();
-    // Whatever was being decided about it knew of an older answer.
-    self.loss_detector_->Forget(session->id);
-  }));
-}
-
-void ResourceManager::OnReports(const RpcLinkPtr& link, const pb::TaskReports& reports) {
-  const SessionPtr session = FindSession(link.get(), reports.registration_id());
-  if (!session) return;  // they come again with the next registration
-  for (const pb::AttemptStatus& status : reports.reports()) {
-    auto id = FromProto(status.id());
-    if (id.ok()) ApplyStatus(*session, *id, status);
-  }
-  ScheduleRound();
-}
-
-void ResourceManager::ApplyStatus(TaskManagerSession& session, const ExecutionAttemptId& id,
-                                  const pb::AttemptStatus& status) {
-  const bool ended = status.phase() == pb::AttemptStatus::ENDED;
-  // An attempt that is not in the table was confirmed before (this report crossed the
-  // confirmation), or is one that an earlier leader deployed.
-  auto [it, added] = session.attempts.try_emplace(id);
-  if (added) {
-    ++session.active;
-    home_[id] = session.id;
-  }
-  if (ended && !it->second.ended) {
-    it->second.ended = true;
-    --session.active;
-  }
-  if (ended && it->second.moving && status.report().outcome() == pb::FinalReport::CANCELED) {
-    session.to_confirm.push_back(id);
-    ScheduleFlush(session);
-    return LoseAttempt(session, id, LossReason::kMoved, "moved, its TaskManager drains");
-  }
-  ReportedAttempt reported{session.id, id, status};
-  if (auto source = sources_.find(id.job); source != sources_.end()) {
-    source->second.source->OnAttemptStatus(reported);
-  } else if (deps_.job_is_live(id.job)) {
-    // Its JobMaster is not there yet (recovery, quarantine).
-    early_[id.job].insert_or_assign(id, std::move(reported));
-  } else if (ended) {
-    ConfirmReport(id);
-  } else {
-    CancelAttempt(id);
-  }
-}
-
-ResourceManager::SessionPtr ResourceManager::FindSession(const RpcLink* link,
-                                                         const std::string& registration_id) const {
-  auto it = by_link_.find(link);
-  if (it == by_link_.end() || it->second->registration_id != registration_id) return nullptr;
-  return it->second;
 }
 
 }  // namespace baton

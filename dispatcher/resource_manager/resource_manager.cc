@@ -1,11 +1,10 @@
-// Jobs, losses, and the roster.
+// Jobs and losses.
 
 #include "dispatcher/resource_manager/resource_manager.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "fmt/format.h"
@@ -14,9 +13,6 @@ namespace baton {
 namespace {
 
 constexpr Duration kTick = std::chrono::seconds(1);
-constexpr Duration kRosterRetry = std::chrono::milliseconds(200);
-// An empty TaskManager stays on the roster for a while: the next task would write it again.
-constexpr Duration kEmptyBeforeDelisting = std::chrono::seconds(30);
 
 LossDetector::Suspect SuspectOf(const TaskManagerSession& session) {
   return {session.description.liveness_address(), session.description.guardian_incarnation(),
@@ -35,47 +31,6 @@ ResourceManager::ResourceManager(Dependencies dependencies)
           [this](const TaskManagerId& id, const std::string& why) { OnLost(id, why); })) {}
 
 ResourceManager::~ResourceManager() = default;
-
-void ResourceManager::Start() {
-  roster_->Load(IfAlive(weak_from_this(), [](ResourceManager& self, auto entries) {
-    self.OnRosterLoaded(std::move(entries));
-  }));
-  if (!std::exchange(started_, true)) Tick();
-}
-
-void ResourceManager::OnRosterLoaded(
-    absl::StatusOr<std::vector<pb::TaskManagerDescription>> entries) {
-  if (!entries.ok()) {
-    log::Warning("the roster cannot be read yet error={}", Message(entries.status()));
-    deps_.executor->PostAfter(
-        kRosterRetry, IfAlive(weak_from_this(), [](ResourceManager& self) { self.Start(); }));
-    return;
-  }
-  roster_loaded_ = true;
-  for (const auto& entry : *entries) {
-    const TaskManagerId id(entry.id());
-    if (auto it = sessions_.find(id); it != sessions_.end()) {
-      // It was faster than this read.
-      if (it->second->enlistment == TaskManagerSession::Enlistment::kAbsent) {
-        it->second->enlistment = TaskManagerSession::Enlistment::kEnlisted;
-      }
-      continue;
-    }
-    awaited_.insert(id);
-    loss_detector_->Watch(id, {entry.liveness_address(),
-                               entry.guardian_incarnation(),
-                               {},
-                               std::chrono::milliseconds(entry.lease_ms())});
-  }
-  log::Info("roster read epoch={} waiting_for={}", deps_.leader.epoch(), awaited_.size());
-  NotifyIfSettled();
-}
-
-void ResourceManager::OnHeard(const TaskManagerId& id) {
-  loss_detector_->Forget(id);
-  awaited_.erase(id);
-  NotifyIfSettled();
-}
 
 void ResourceManager::OnLost(const TaskManagerId& id, const std::string& why) {
   if (auto it = sessions_.find(id); it != sessions_.end()) {
@@ -105,19 +60,6 @@ void ResourceManager::OnLost(const TaskManagerId& id, const std::string& why) {
   ScheduleRound();
 }
 
-void ResourceManager::NotifyIfSettled() {
-  if (!roster_settled() || std::exchange(settled_notified_, true)) return;
-  log::Info("roster settled epoch={}", deps_.leader.epoch());
-  // A source may remove itself while it is told.
-  std::vector<JobId> jobs;
-  for (const auto& [job, source] : sources_) jobs.push_back(job);
-  for (const JobId& job : jobs) {
-    if (auto it = sources_.find(job); it != sources_.end()) it->second.source->OnRosterSettled();
-  }
-  if (on_members_asked_) on_members_asked_();
-  ScheduleRound();
-}
-
 void ResourceManager::OnLinkClosed(const RpcLink* link) {
   auto entry = by_link_.extract(link);
   if (entry.empty()) return;
@@ -125,7 +67,6 @@ void ResourceManager::OnLinkClosed(const RpcLink* link) {
   session.link = nullptr;
   log::Info("TaskManager disconnected tm={} attempts={}", session.id.value(),
             session.attempts.size());
-  if (Broken(Break::kClosedLinkIsLoss)) return OnLost(TaskManagerId(session.id), "its link closed");
   loss_detector_->Watch(session.id, SuspectOf(session));
 }
 
@@ -213,7 +154,6 @@ void ResourceManager::ConfirmReport(const ExecutionAttemptId& id) {
 void ResourceManager::LoseAttempt(TaskManagerSession& session, const ExecutionAttemptId& id,
                                   LossReason reason, const std::string& why) {
   if (!session.attempts.contains(id)) return;
-  if (Broken(Break::kSlotsLeak)) ++session.active;
   RemoveAttempt(session, id);
   if (auto it = sources_.find(id.job); it != sources_.end()) {
     it->second.source->OnAttemptLost(id, reason, why);
@@ -228,40 +168,6 @@ void ResourceManager::RemoveAttempt(TaskManagerSession& session, const Execution
   session.attempts.erase(it);
   home_.erase(id);
   if (session.attempts.empty()) session.empty_since = deps_.executor->Now();
-}
-
-void ResourceManager::Enlist(const SessionPtr& session) {
-  session->enlistment = TaskManagerSession::Enlistment::kEnlisting;
-  roster_->Enlist(session->description,
-                  IfAlive(weak_from_this(), [session](ResourceManager& self, absl::Status status) {
-                    using Enlistment = TaskManagerSession::Enlistment;
-                    session->enlistment = status.ok() ? Enlistment::kEnlisted : Enlistment::kAbsent;
-                    session->empty_since = self.deps_.executor->Now();
-                    if (status.ok()) self.ScheduleRound();  // else the next tick tries again
-                  }));
-}
-
-void ResourceManager::DelistEmptyOnes() {
-  using Enlistment = TaskManagerSession::Enlistment;
-  const TimePoint now = deps_.executor->Now();
-  for (auto& [id, session] : sessions_) {
-    const bool busy = !session->attempts.empty() && !Broken(Break::kBusyWorkersDelisted);
-    if (session->enlistment != Enlistment::kEnlisted || busy ||
-        now - session->empty_since < kEmptyBeforeDelisting) {
-      continue;
-    }
-    // Nothing is deployed to it until the outcome is known.
-    session->enlistment = Enlistment::kDelisting;
-    roster_->Delist(
-        id,
-        IfAlive(weak_from_this(), [session = session](ResourceManager& self, absl::Status status) {
-          // Of unknown outcome, its entry may be gone: then nothing is deployed to it before it is
-          // written again, or the next leader would not wait for it (P4).
-          const bool unchanged = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
-          session->enlistment = unchanged ? Enlistment::kEnlisted : Enlistment::kAbsent;
-          self.ScheduleRound();
-        }));
-  }
 }
 
 void ResourceManager::CheckHeartbeats() {

@@ -2,9 +2,9 @@
 // are given slots, attempts are deployed, cancelled and confirmed in batches (Flink's
 // ResourceManager and SlotManager).
 //
-// The files beside it: registration.cc (what TaskManagers say), assignment.cc (who gets a slot,
-// what goes out), task_logs.cc, operators.cc (list, drain, forget), resource_manager.cc (jobs,
-// losses, the roster).
+// The files beside it: registration.cc (who TaskManagers are), heartbeats.cc (what they say then),
+// assignment.cc (who gets a slot, what goes out), enlistment.cc (the roster), task_logs.cc,
+// operators.cc (list, drain, forget), resource_manager.cc (jobs, losses).
 //
 // Lives on the executor of the leader process, owned by DispatcherLeaderProcess, ends with the
 // epoch.
@@ -15,6 +15,9 @@
 //   started or is forgotten after its report was confirmed: it is not alive and never will be. An
 //   attempt of a disconnected X counts as lost only by the LossDetector's word. An attempt whose
 //   deployment had an unknown outcome stays assigned to X until one of the two.
+//   All that of one incarnation of X. Another TaskManager that says it is X (a copied
+//   configuration, or X started anew) knows nothing of the tasks of the first: it is turned away
+//   until the LossDetector has found the first one's guardian dead or its lease over.
 
 #pragma once
 
@@ -26,7 +29,6 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "base/deliberate_break.h"
 #include "base/executor.h"
 #include "base/random.h"
 #include "dispatcher/resource_manager/assignment_policy.h"
@@ -84,9 +86,7 @@ class ResourceManager final : public ResourceManagerGateway,
   void OnDemandChanged(const JobId& job) override;
   void CancelAttempt(const ExecutionAttemptId& id) override;
   void ConfirmReport(const ExecutionAttemptId& id) override;
-  bool roster_settled() const override {
-    return roster_loaded_ && (awaited_.empty() || Broken(Break::kRosterNotAwaited));
-  }
+  bool roster_settled() const override { return roster_loaded_ && awaited_.empty(); }
 
   // operators.cc
   using StatusCallback = absl::AnyInvocable<void(absl::Status)>;
@@ -112,8 +112,16 @@ class ResourceManager final : public ResourceManagerGateway,
 
   // registration.cc
   void OnRegister(const RpcLinkPtr& link, const pb::Envelope& message);
+  void AdmitRegistration(const RpcLinkPtr& link, const pb::Envelope& message);
+  absl::Status CheckDescription(const pb::RegisterTaskManager& request) const;
+  absl::Status CheckNoOther(const pb::TaskManagerDescription& newcomer) const;
+  void TurnAway(const RpcLinkPtr& link, const pb::Envelope& message, const absl::Status& why);
   void AcceptRegistration(const RpcLinkPtr& link, const pb::Envelope& message);
+  SessionPtr FindOrMakeSession(const TaskManagerId& id);
+  void AnswerRegistration(const TaskManagerSession& session, const pb::Envelope& message);
   void ReplaceInventory(TaskManagerSession& session, const pb::RegisterTaskManager& registration);
+
+  // heartbeats.cc
   void OnHeartbeat(const RpcLinkPtr& link, const pb::Envelope& message);
   void OnReports(const RpcLinkPtr& link, const pb::TaskReports& reports);
   void ApplyStatus(TaskManagerSession& session, const ExecutionAttemptId& id,
@@ -130,8 +138,11 @@ class ResourceManager final : public ResourceManagerGateway,
   void ScheduleFlush(TaskManagerSession& session);
   void Flush(TaskManagerSession& session);
   void SendDeployments(TaskManagerSession& session);
-  void OnDeployReply(const TaskManagerId& id, const std::vector<ExecutionAttemptId>& sent,
+  void OnDeployReply(const TaskManagerId& id, const RpcLinkPtr& link,
+                     const std::vector<ExecutionAttemptId>& sent,
                      const absl::StatusOr<pb::Envelope>& reply);
+  void OnNotDeployed(TaskManagerSession& session, const RpcLinkPtr& link,
+                     const std::vector<ExecutionAttemptId>& sent, const absl::Status& why);
   void SendCancels(TaskManagerSession& session);
 
   // operators.cc
@@ -139,19 +150,21 @@ class ResourceManager final : public ResourceManagerGateway,
   void MoveTasks(TaskManagerSession& session);
   absl::Status MayForget(const TaskManagerId& id) const;
 
-  // resource_manager.cc
+  // enlistment.cc
   void OnRosterLoaded(absl::StatusOr<std::vector<pb::TaskManagerDescription>> entries);
   void OnHeard(const TaskManagerId& id);
+  void NotifyIfSettled();
+  void Enlist(const SessionPtr& session);
+  void DelistEmptyOnes();
+
+  // resource_manager.cc
   void OnLost(const TaskManagerId& id, const std::string& why);
   void DropAttempts(const EarlyAttempts& attempts);
-  void NotifyIfSettled();
   void LoseAttempt(TaskManagerSession& session, const ExecutionAttemptId& id, LossReason reason,
                    const std::string& why);
   void RemoveAttempt(TaskManagerSession& session, const ExecutionAttemptId& id);
-  void Enlist(const SessionPtr& session);
-  void DelistEmptyOnes();
   void CheckHeartbeats();
-  void ReadLogFrom(const TaskManagerSession& session, const ExecutionAttemptId& id,
+  void ReadLogFrom(const SessionPtr& session, const ExecutionAttemptId& id,
                    const TaskLogRequest& request,
                    DispatcherGateway::Callback<TaskLogChunk> callback);
   void Tick();
@@ -167,7 +180,14 @@ class ResourceManager final : public ResourceManagerGateway,
   absl::flat_hash_map<const RpcLink*, SessionPtr> by_link_;  // the connected ones
   std::map<TaskManagerId, uint64_t> pending_registrations_;  // the newest attempt to register
   uint64_t last_registration_ = 0;
-  std::set<TaskManagerId> awaited_;  // of the roster, neither heard nor lost
+  struct EarlyRegistration {
+    RpcLinkPtr link;
+    pb::Envelope message;
+  };
+  std::map<TaskManagerId, EarlyRegistration> early_registrations_;  // until the roster is read
+  std::map<TaskManagerId, std::string> turned_away_;  // incarnations, so that it is logged once
+  // As the roster describes them: neither heard nor lost.
+  std::map<TaskManagerId, pb::TaskManagerDescription> awaited_;
   bool roster_loaded_ = false;
   bool settled_notified_ = false;
   bool started_ = false;

@@ -80,7 +80,7 @@ void Roster::Write(const pb::TaskManagerDescription& description, Try which,
                // A commit whose outcome was not known has had its effect after all.
                const bool exists = absl::IsAlreadyExists(status), gone = absl::IsNotFound(status);
                if (gone) self.present_.erase(id);
-               if (status.ok() || exists) self.present_.insert(id);
+               if (status.ok() || exists || absl::IsUnknown(status)) self.present_.insert(id);
                if ((exists || gone) && which == Try::kFirst) {
                  return self.Write(description, Try::kSecond, std::move(callback));
                }

@@ -41,7 +41,7 @@ class Roster : public std::enable_shared_from_this<Roster> {
 
   const LeaderFencePtr fence_;
   const ExecutorPtr executor_;
-  std::set<TaskManagerId> present_;  // has a znode, as far as is known
+  std::set<TaskManagerId> present_;  // has a znode, or may have one
 };
 
 }  // namespace baton

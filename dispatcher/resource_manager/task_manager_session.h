@@ -18,7 +18,19 @@
 
 namespace baton {
 
+// Whom the next leader would ask whether the tasks live.
+struct GuardianName {
+  std::string liveness_address;
+  std::string incarnation;
+
+  static GuardianName Of(const pb::TaskManagerDescription& description) {
+    return {description.liveness_address(), description.guardian_incarnation()};
+  }
+  bool operator==(const GuardianName&) const = default;
+};
+
 struct TaskManagerSession {
+  // kEnlisted: it has an entry in the roster, or may have one.
   enum class Enlistment { kAbsent, kEnlisting, kEnlisted, kDelisting };
 
   struct Attempt {
@@ -40,8 +52,12 @@ struct TaskManagerSession {
   TimePoint last_answered;       // when this leader last renewed its lease (3.6 way 1)
   WallMillis last_heartbeat = kNotYet;
   Enlistment enlistment = Enlistment::kAbsent;
+  std::optional<GuardianName> enlisted;  // whom its entry names; none: that is not known
+  TimePoint enlist_not_before;
   TimePoint empty_since;
   std::optional<Drain> drain;
+  TimePoint turns_away_until;  // it refused deployments as such: it gets none before
+  uint32_t log_reads = 0;      // asked, neither answered nor broken off
   std::map<ExecutionAttemptId, Attempt> attempts;
   uint32_t active = 0;  // attempts not ended
 
@@ -50,6 +66,11 @@ struct TaskManagerSession {
   std::set<ExecutionAttemptId> to_cancel;
   std::vector<ExecutionAttemptId> to_confirm;
 
+  // The roster names the guardian that runs its tasks. With the word of an earlier one, which is
+  // dead, the next leader would deploy them again at once (P4).
+  bool may_hold_tasks() const {
+    return enlistment == Enlistment::kEnlisted && enlisted == GuardianName::Of(description);
+  }
   bool has_orders() const {
     return !to_deploy.empty() || !to_cancel.empty() || !to_confirm.empty();
   }

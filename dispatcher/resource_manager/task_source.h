@@ -33,6 +33,7 @@ struct SlotOffer {
 enum class LossReason {
   kTaskManagerLost,  // its tasks are dead, or were never started
   kRefused,          // the TaskManager refused the deployment: it was never started
+  kTurnedAway,       // it takes none at all now, whatever the task: it was never started
   kMoved,            // ended on purpose, so that it runs elsewhere
 };
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/dispatcher/held_fence.h"
 #include "tests/dispatcher/worker_fixture.h"
 
 namespace baton {
@@ -187,33 +188,6 @@ TEST_F(ResourceManagerTest, ARefusedDeploymentGoesBackToItsJob) {
   EXPECT_EQ(source.lost.size(), 1u);
   EXPECT_EQ(rm_->Describe()[0].free_slots, 1u);
 }
-
-// Keeps confirmations until the test lets them go, and loses the answers of commits.
-class HeldFence final : public LeaderFence {
- public:
-  explicit HeldFence(LeaderFencePtr fence) : fence_(std::move(fence)) {}
-  Epoch epoch() const override { return fence_->epoch(); }
-  void Commit(std::vector<CoordinationOp> ops, CommitCallback callback) override {
-    fence_->Commit(std::move(ops),
-                   [says = says, callback = std::move(callback)](absl::Status status) mutable {
-                     callback(says ? *says : std::move(status));
-                   });
-  }
-  void Confirm(CommitCallback callback) override {
-    if (!holds) return fence_->Confirm(std::move(callback));
-    held.push_back(std::move(callback));
-  }
-  TimePoint last_confirmation() const override { return fence_->last_confirmation(); }
-  CoordinationClient& client() override { return fence_->client(); }
-  const CoordinationPaths& paths() const override { return fence_->paths(); }
-
-  bool holds = false;
-  std::vector<CommitCallback> held;
-  std::optional<absl::Status> says;  // of every commit, whatever became of it
-
- private:
-  const LeaderFencePtr fence_;
-};
 
 // A slot is given and, before the deployment goes out, its TaskManager registers again: the new
 // inventory lacks the attempt, which is deployed elsewhere, so the old deployment must not go out.

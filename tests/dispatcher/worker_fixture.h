@@ -28,7 +28,11 @@ struct TestWorker {
   std::vector<ExecutionAttemptId> cancelled;
   std::vector<ExecutionAttemptId> confirmed;
   std::vector<pb::DrainTaskManager> drains;
-  bool refuses = false;
+  std::vector<pb::Envelope> unanswered;
+  std::string incarnation;
+  bool refuses = false;        // each deployment
+  bool turns_away = false;     // deployments as a whole
+  bool answers_orders = true;  // else they are kept in `unanswered`, as reads of logs are
 };
 
 // A job of `ready` subtasks.
@@ -104,6 +108,11 @@ class WorkerFixture : public LeaderFixture {
   }
 
   void MakeResourceManager() {
+    PrepareResourceManager();
+    rm_->Start();
+    Settle();
+  }
+  void PrepareResourceManager() {
     ResourceManager::Dependencies deps;
     deps.executor = executor_;
     deps.transport = network_->NewProcess("leader");
@@ -118,8 +127,6 @@ class WorkerFixture : public LeaderFixture {
     deps.job_is_live = [this](const JobId& job) { return !gone_.contains(job); };
     KeepConfirming();
     rm_ = std::make_shared<ResourceManager>(std::move(deps));
-    rm_->Start();
-    Settle();
   }
 
   // As the election does: a leader that does not confirm itself orders nothing.
@@ -150,10 +157,7 @@ class WorkerFixture : public LeaderFixture {
                 const std::optional<pb::Drain>& drain = std::nullopt) {
     pb::Envelope request;
     auto& registration = *request.mutable_register_task_manager();
-    registration.mutable_description()->set_id(id);
-    registration.mutable_description()->set_slots(slots);
-    registration.mutable_description()->set_liveness_address(id + ":liveness");
-    registration.mutable_description()->set_guardian_incarnation(id + "-guardian");
+    *registration.mutable_description() = DescriptionOf(id, slots, worker.incarnation);
     if (drain) *registration.mutable_description()->mutable_drain() = *drain;
     for (const auto& status : inventory) *registration.add_inventory() = status;
     worker.registration_id.clear();
@@ -166,6 +170,31 @@ class WorkerFixture : public LeaderFixture {
     EXPECT_TRUE(scheduler_.RunUntil([&] { return !worker.registration_id.empty(); },
                                     std::chrono::seconds(10)));
     PassTime(std::chrono::milliseconds(100));
+  }
+  static pb::TaskManagerDescription DescriptionOf(const std::string& id, uint32_t slots,
+                                                  const std::string& incarnation = "") {
+    pb::TaskManagerDescription description;
+    description.set_id(id);
+    description.set_incarnation(incarnation);
+    description.set_slots(slots);
+    description.set_liveness_address(id + ":liveness");
+    description.set_guardian_incarnation(id + "-guardian");
+    return description;
+  }
+  // What is answered within `limit`; kDeadlineExceeded: nothing.
+  absl::Status TryRegister(TestWorker& worker, const pb::TaskManagerDescription& description,
+                           Duration limit = std::chrono::seconds(1)) {
+    auto answer = std::make_shared<std::optional<absl::Status>>();
+    pb::Envelope request;
+    *request.mutable_register_task_manager()->mutable_description() = description;
+    worker.link->Call(std::move(request), std::chrono::minutes(1),
+                      [answer, &worker](absl::StatusOr<pb::Envelope> reply) {
+                        *answer = reply.status();
+                        if (!reply.ok()) return;
+                        worker.registration_id = reply->registration_reply().registration_id();
+                      });
+    scheduler_.RunUntil([&] { return answer->has_value(); }, limit);
+    return answer->value_or(absl::DeadlineExceededError("not answered"));
   }
   TestWorker& Join(const std::string& id, uint32_t slots) {
     TestWorker& worker = Connect(id);
@@ -249,7 +278,11 @@ class WorkerFixture : public LeaderFixture {
  private:
   static void OnMessage(TestWorker& worker, const RpcLinkPtr& link, const pb::Envelope& message) {
     pb::Envelope reply;
-    if (message.has_deploy_tasks()) {
+    if (message.has_read_task_log() || (!worker.answers_orders && message.correlation_id() != 0)) {
+      worker.unanswered.push_back(message);
+    } else if (message.has_deploy_tasks() && worker.turns_away) {
+      link->ReplyError(message, absl::FailedPreconditionError("it is stopping"));
+    } else if (message.has_deploy_tasks()) {
       for (const auto& task : message.deploy_tasks().tasks()) {
         if (worker.refuses) {
           *reply.mutable_deploy_tasks_reply()->add_refused()->mutable_id() = task.id();

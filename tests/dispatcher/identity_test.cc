@@ -1,0 +1,220 @@
+// Who a TaskManager is: two that say they are the same one, and what the roster says of it.
+
+#include <gtest/gtest.h>
+
+#include "tests/dispatcher/held_fence.h"
+#include "tests/dispatcher/worker_fixture.h"
+
+namespace baton {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Origin = ResourceManagerGateway::Origin;
+
+class IdentityTest : public WorkerFixture {
+ protected:
+  void Add(TestSource& source, Origin origin = Origin::kNew) {
+    rm_->AddSource(&source, WaitingOrder::Of(0, executor_->WallNow(), source.job_id()), origin);
+    rm_->OnDemandChanged(source.job_id());
+    PassTime(milliseconds(200));
+  }
+  TestWorker& JoinAs(const std::string& id, uint32_t slots, const std::string& incarnation) {
+    TestWorker& worker = Connect(id);
+    worker.incarnation = incarnation;
+    Register(worker, id, slots);
+    return worker;
+  }
+  pb::TaskManagerDescription OnRosterOf(const std::string& id) {
+    const auto entry = Run<absl::StatusOr<NodeData>>(
+        [&](auto done) { other_->Get("/baton/c/roster/" + id, nullptr, std::move(done)); });
+    pb::TaskManagerDescription description;
+    EXPECT_TRUE(entry.ok() && description.ParseFromString(entry->data)) << entry.status();
+    return description;
+  }
+  // As "tm" on another machine says it.
+  static pb::TaskManagerDescription Newcomer() {
+    auto description = DescriptionOf("tm", 1, "second");
+    description.set_liveness_address("elsewhere:liveness");
+    description.set_guardian_incarnation("another-guardian");
+    return description;
+  }
+};
+
+TEST_F(IdentityTest, ASecondTaskManagerWithTheIdOfALivingOneIsTurnedAway) {
+  MakeResourceManager();
+  TestWorker& first = JoinAs("tm", 1, "first");
+  KeepGuardianAlive("tm");
+  TestSource source("job", 1);
+  Add(source);
+  ASSERT_EQ(first.deployed.size(), 1u);
+  TestWorker& second = Connect("elsewhere");
+  for (int i = 0; i < 40; ++i) {
+    const absl::Status answer = TryRegister(second, Newcomer());
+    EXPECT_TRUE(absl::IsFailedPrecondition(answer)) << answer;
+    EXPECT_NE(answer.message().find("another TaskManager runs as tm at"), std::string::npos);
+    PassTimeAlive(seconds(1));
+  }
+  EXPECT_TRUE(source.lost.empty());
+  EXPECT_TRUE(first.link != nullptr);
+  EXPECT_EQ(first.deployed.size() + second.deployed.size(), 1u);
+}
+
+TEST_F(IdentityTest, TheSecondIsTakenOnceTheGuardianOfTheFirstIsDead) {
+  MakeResourceManager();
+  TestWorker& first = JoinAs("tm", 1, "first");
+  TestSource source("job", 1);
+  Add(source);
+  first.link->Close();  // and nobody listens at its liveness port
+  PassTime(milliseconds(100));
+  TestWorker& second = Connect("elsewhere");
+  const absl::Status answer = TryRegister(second, Newcomer());
+  EXPECT_TRUE(absl::IsFailedPrecondition(answer)) << answer;
+  EXPECT_TRUE(source.lost.empty()) << "the kernel may still be ending its tasks";
+  PassTime(milliseconds(1'500));
+  EXPECT_EQ(source.lost.size(), 1u);
+  EXPECT_TRUE(TryRegister(second, Newcomer()).ok());
+}
+
+TEST_F(IdentityTest, ASilentFirstIsWaitedForUntilItsLeaseIsOver) {
+  MakeResourceManager();
+  TestWorker& first = JoinAs("tm", 1, "first");
+  KeepGuardianAlive("tm");
+  TestSource source("job", 1);
+  Add(source);
+  first.link->Close();
+  TestWorker& second = Connect("elsewhere");
+  PassTime(seconds(19));
+  EXPECT_FALSE(TryRegister(second, Newcomer()).ok());
+  EXPECT_TRUE(source.lost.empty());
+  PassTime(seconds(3));
+  EXPECT_TRUE(TryRegister(second, Newcomer()).ok());
+  EXPECT_EQ(source.lost.size(), 1u);
+}
+
+TEST_F(IdentityTest, OneThatHeldNothingIsFollowedAtOnce) {
+  MakeResourceManager();
+  JoinAs("tm", 1, "first").link->Close();
+  PassTime(milliseconds(10));
+  EXPECT_TRUE(TryRegister(Connect("elsewhere"), Newcomer()).ok());
+}
+
+// The new leader has not heard the first one: what it may hold, only the roster tells.
+TEST_F(IdentityTest, OneThatIsOnTheRosterIsNotReplacedByAnotherOfItsName) {
+  EnlistForEarlierLeader(DescriptionOf("tm", 1, "first"));
+  transports_["tm"] = network_->NewProcess("tm");
+  KeepGuardianAlive("tm");
+  PrepareResourceManager();
+  TestWorker& second = Connect("elsewhere");
+  EXPECT_TRUE(absl::IsDeadlineExceeded(TryRegister(second, Newcomer())))
+      << "the roster is not read yet, so nobody knows who else there is";
+  rm_->Start();
+  PassTime(seconds(1));
+  EXPECT_TRUE(second.registration_id.empty());
+  EXPECT_FALSE(rm_->roster_settled());
+  const absl::Status answer = TryRegister(second, Newcomer());
+  EXPECT_TRUE(absl::IsFailedPrecondition(answer)) << answer;
+  TestSource recovered("recovered", 0);
+  Add(recovered, Origin::kRecovered);
+  TestWorker& first = JoinAs("tm", 1, "first");
+  EXPECT_TRUE(rm_->roster_settled());
+  EXPECT_FALSE(first.registration_id.empty());
+  EXPECT_FALSE(TryRegister(second, Newcomer()).ok());
+}
+
+TEST_F(IdentityTest, RegistrationsThatCameBeforeTheRosterAreAnsweredWhenItIsRead) {
+  EnlistForEarlierLeader(DescriptionOf("tm", 1, "first"));
+  PrepareResourceManager();
+  TestWorker& worker = Connect("tm");
+  EXPECT_TRUE(absl::IsDeadlineExceeded(TryRegister(worker, DescriptionOf("tm", 1, "first"))));
+  rm_->Start();
+  PassTime(milliseconds(100));
+  EXPECT_FALSE(worker.registration_id.empty());
+  EXPECT_TRUE(rm_->roster_settled());
+}
+
+// While its entry is being written, its guardian dies and another one registers: the entry names
+// the dead one.
+TEST_F(IdentityTest, AnEntryThatWasOvertakenByAnotherGuardianIsWrittenAgain) {
+  auto fence = std::make_shared<HeldFence>(fence_);
+  rm_fence_ = fence;
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 1);
+  fence->holds_commits = true;
+  TestSource source("job", 1);
+  Add(source);
+  ASSERT_EQ(fence->held_commits.size(), 1u);
+  auto description = DescriptionOf("tm", 1);
+  description.set_guardian_incarnation("next-guardian");
+  ASSERT_TRUE(TryRegister(worker, description).ok());
+  fence->held_commits[0]();
+  PassTime(milliseconds(500));
+  EXPECT_TRUE(worker.deployed.empty()) << "the next leader would ask a dead guardian";
+  ASSERT_EQ(fence->held_commits.size(), 2u);
+  fence->held_commits[1]();
+  PassTime(milliseconds(500));
+  EXPECT_EQ(worker.deployed.size(), 1u);
+  EXPECT_EQ(OnRosterOf("tm").guardian_incarnation(), "next-guardian");
+  rm_ = nullptr;
+}
+
+// A delisting that certainly did not happen leaves an entry that names the guardian of then.
+TEST_F(IdentityTest, AnEntryThatOutlivedItsDelistingNamesTheGuardianOfThen) {
+  auto fence = std::make_shared<HeldFence>(fence_);
+  rm_fence_ = fence;
+  EnlistForEarlierLeader(DescriptionOf("tm", 1));
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 1);
+  PassTimeAlive(seconds(25));
+  fence->holds_commits = true;
+  PassTimeAlive(seconds(10));  // it is being delisted
+  ASSERT_EQ(fence->held_commits.size(), 1u);
+  auto description = DescriptionOf("tm", 1);
+  description.set_guardian_incarnation("next-guardian");
+  ASSERT_TRUE(TryRegister(worker, description).ok());
+  fence->says = absl::UnavailableError("paused");
+  fence->holds_commits = false;
+  fence->held_commits[0]();
+  fence->says.reset();
+  TestSource source("job", 1);
+  Add(source);
+  PassTimeAlive(seconds(2));
+  EXPECT_EQ(worker.deployed.size(), 1u);
+  EXPECT_EQ(OnRosterOf("tm").guardian_incarnation(), "next-guardian");
+  rm_ = nullptr;
+}
+
+TEST_F(IdentityTest, AnIdleOneThatAnEarlierLeaderEnlistedLeavesTheRoster) {
+  EnlistForEarlierLeader(DescriptionOf("tm", 1, "first"));
+  auto other_guardian = DescriptionOf("other", 1, "first");
+  other_guardian.set_guardian_incarnation("an-earlier-one");
+  EnlistForEarlierLeader(other_guardian);
+  MakeResourceManager();
+  JoinAs("tm", 1, "first");
+  JoinAs("other", 1, "first");
+  PassTimeAlive(seconds(35));
+  EXPECT_FALSE(OnRoster("tm"));
+  EXPECT_FALSE(OnRoster("other"));
+}
+
+// It is tried each second, not at every report: a transaction that fails takes its group along.
+TEST_F(IdentityTest, AnEntryThatCannotBeWrittenIsNotTriedAtEveryTurn) {
+  auto fence = std::make_shared<HeldFence>(fence_);
+  rm_fence_ = fence;
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 1);
+  fence->says = absl::UnknownError("the answer is lost");
+  fence->commits = 0;
+  TestSource source("job", 1);
+  Add(source);
+  for (int i = 0; i < 100; ++i) {
+    rm_->OnDemandChanged(source.job_id());
+    PassTime(milliseconds(20));
+  }
+  EXPECT_LE(fence->commits, 4);
+  EXPECT_TRUE(worker.deployed.empty());
+  rm_ = nullptr;
+}
+
+}  // namespace
+}  // namespace baton
