@@ -5,12 +5,16 @@
 #include <cstdlib>
 #include <utility>
 
-#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "rpc/attempt_id.h"
 
 namespace baton {
+namespace {
+
+constexpr size_t kMaxWaitingCancels = 100;
+
+}  // namespace
 
 JobMaster::JobMaster(Dependencies dependencies, JobId id, JobGraphPtr graph, pb::JobPointer pointer)
     : deps_(std::move(dependencies)),
@@ -32,7 +36,7 @@ JobMaster::~JobMaster() {
 
 bool JobMaster::Start(Origin origin) {
   if (!graph_.ReadProgress(pointer_)) return false;
-  cancel_durable_ = pointer_.cancelling() && !Broken(Break::kCancelsForgotten);
+  cancel_durable_ = pointer_.cancelling();
   failing_cause_ = pointer_.failing_cause();
   reconciling_ = origin == Origin::kRecovered;
   MoveTo(reconciling_ ? JobStatus::kReconciling : JobStatus::kCreated);
@@ -73,15 +77,26 @@ void JobMaster::Cancel(absl::AnyInvocable<void(absl::Status)> callback) {
     return callback(FailedPrecondition("job {} is ending as {}", id_.ToString(),
                                        failing_cause_.empty() ? "FINISHED" : "FAILED"));
   }
-  if (Broken(Break::kCancelsBeforeCommit)) std::exchange(callback, [](auto) {})(absl::OkStatus());
+  if (waiting_cancels_ >= kMaxWaitingCancels) {
+    return callback(ResourceExhausted("too many cancellations of job {} wait", id_.ToString()));
+  }
+  ++waiting_cancels_;
   pointer_.set_cancelling(true);
-  writer_->Write(
-      PointerWriter::Urgency::kNow,
-      IfAlive(weak_from_this(), [callback = std::move(callback)](JobMaster& self) mutable {
-        const bool first = !std::exchange(self.cancel_durable_, true);
-        callback(absl::OkStatus());
-        if (first && !self.reconciling_) self.BeginCancelling();
-      }));
+  auto answer = std::make_shared<absl::AnyInvocable<void(absl::Status)>>(std::move(callback));
+  writer_->Write(PointerWriter::Urgency::kNow,
+                 IfAlive(weak_from_this(),
+                         [answer](JobMaster& self) {
+                           --self.waiting_cancels_;
+                           const bool first = !std::exchange(self.cancel_durable_, true);
+                           (*answer)(absl::OkStatus());
+                           if (first && !self.reconciling_) self.BeginCancelling();
+                         }),
+                 IfAlive(weak_from_this(), [answer](JobMaster& self, const absl::Status& why) {
+                   --self.waiting_cancels_;
+                   // It must not be cancelled behind the back of whoever was told that it was not.
+                   if (!self.cancel_durable_) self.pointer_.set_cancelling(false);
+                   (*answer)(why);
+                 }));
 }
 
 void JobMaster::BeginCancelling() {

@@ -60,7 +60,8 @@ class JobMaster final : public TaskSource, public std::enable_shared_from_this<J
   // False if the pointer does not fit the graph: the job belongs in quarantine.
   bool Start(Origin origin);
 
-  // OK once the intent is durable. Repeatable.
+  // OK once the intent is durable; an error if the store refuses it for good, and then it is as if
+  // nobody had asked. Repeatable.
   void Cancel(absl::AnyInvocable<void(absl::Status)> callback);
 
   // The outcome is durable: the job shows its final state and its reports are confirmed.
@@ -123,6 +124,7 @@ class JobMaster final : public TaskSource, public std::enable_shared_from_this<J
   bool reconciling_ = false;
   bool ended_ = false;  // on_ended was called
   bool cancel_durable_ = false;
+  size_t waiting_cancels_ = 0;
   size_t pending_restarts_ = 0;
   std::string failing_cause_;
   std::deque<ExceptionEntry> exceptions_;  // newest first

@@ -1,5 +1,6 @@
 #include "dispatcher/job_master/pointer_writer.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -11,15 +12,25 @@ namespace {
 
 constexpr Duration kMinInterval = std::chrono::milliseconds(50);
 constexpr Duration kRetryDelay = std::chrono::milliseconds(200);
+constexpr Duration kMaxRetryDelay = std::chrono::seconds(10);
+
+// Not for want of a majority, nor because nobody knows what became of it.
+bool IsForGood(const absl::Status& status) {
+  return !absl::IsUnavailable(status) && !absl::IsUnknown(status) &&
+         !absl::IsDeadlineExceeded(status);
+}
 
 }  // namespace
 
 PointerWriter::PointerWriter(ExecutorPtr executor, Commit commit, Build build)
-    : executor_(std::move(executor)), commit_(std::move(commit)), build_(std::move(build)) {}
+    : executor_(std::move(executor)),
+      commit_(std::move(commit)),
+      build_(std::move(build)),
+      retry_delay_(kRetryDelay) {}
 
-void PointerWriter::Write(Urgency urgency, Durable durable) {
+void PointerWriter::Write(Urgency urgency, Durable durable, Refused refused) {
   if (stopped_) return;
-  if (durable) waiting_.push_back(std::move(durable));
+  if (durable) waiting_.push_back({std::move(durable), std::move(refused)});
   dirty_ = true;
   urgent_ |= urgency == Urgency::kNow;
   if (in_flight_) return;
@@ -58,19 +69,30 @@ void PointerWriter::Start() {
 void PointerWriter::OnCommitted(absl::Status status) {
   in_flight_ = false;
   if (stopped_ || absl::IsAborted(status)) return;
-  auto durable = std::exchange(committing_, {});
+  auto committed = std::exchange(committing_, {});
   if (!status.ok()) {
     // Also when the outcome is unknown: what is written next contains what was written here.
     log::Warning("a job's progress could not be stored yet error={}", Message(status));
-    waiting_.insert(waiting_.begin(), std::make_move_iterator(durable.begin()),
-                    std::make_move_iterator(durable.end()));
+    waiting_.insert(waiting_.begin(), std::make_move_iterator(committed.begin()),
+                    std::make_move_iterator(committed.end()));
     dirty_ = true;
-    return Schedule(kRetryDelay);
+    if (!IsForGood(status)) return Schedule(kRetryDelay);
+    Schedule(std::exchange(retry_delay_, std::min(2 * retry_delay_, kMaxRetryDelay)));
+    return TellRefused(status);
   }
-  for (Durable& callback : durable) callback();
+  retry_delay_ = kRetryDelay;
+  for (Waiter& waiter : committed) waiter.durable();
   if (dirty_ && !stopped_) {
     Schedule(urgent_ ? Duration::zero() : last_start_ + kMinInterval - executor_->Now());
   }
+}
+
+void PointerWriter::TellRefused(const absl::Status& why) {
+  const auto first = std::stable_partition(waiting_.begin(), waiting_.end(),
+                                           [](const Waiter& waiter) { return !waiter.refused; });
+  std::vector<Waiter> told(std::make_move_iterator(first), std::make_move_iterator(waiting_.end()));
+  waiting_.erase(first, waiting_.end());
+  for (Waiter& waiter : told) waiter.refused(why);
 }
 
 }  // namespace baton

@@ -21,19 +21,29 @@ class PointerWriter : public std::enable_shared_from_this<PointerWriter> {
   using Commit = std::function<void(pb::JobPointer, absl::AnyInvocable<void(absl::Status)>)>;
   using Build = std::function<pb::JobPointer()>;
   using Durable = absl::AnyInvocable<void()>;
+  using Refused = absl::AnyInvocable<void(const absl::Status&)>;
   enum class Urgency { kCoalesce, kNow };
 
   // `commit` may call back on any thread. `build` returns the pointer as it should be now.
   PointerWriter(ExecutorPtr executor, Commit commit, Build build);
 
   // `durable` runs once a pointer that was built after this call is durable. It never runs if the
-  // epoch or the job ends first. Failures are retried for as long as this leader leads.
-  void Write(Urgency urgency, Durable durable);
+  // epoch or the job ends first. Failures are retried for as long as this leader leads, ever more
+  // slowly where the store refuses for good (the pointer is too large, the tree is damaged): then
+  // whoever gave a `refused` hears that instead, and is done with. No pointer is being written
+  // while those are told, so that what they take back is in none.
+  void Write(Urgency urgency, Durable durable, Refused refused = nullptr);
 
   // The job's result is about to replace the pointer: nothing more is written.
   void Stop();
 
  private:
+  struct Waiter {
+    Durable durable;
+    Refused refused;  // null: it waits for as long as it takes
+  };
+
+  void TellRefused(const absl::Status& why);
   void Schedule(Duration delay);
   void Start();
   void OnCommitted(absl::Status status);
@@ -41,8 +51,9 @@ class PointerWriter : public std::enable_shared_from_this<PointerWriter> {
   const ExecutorPtr executor_;
   const Commit commit_;
   const Build build_;
-  std::vector<Durable> waiting_;     // for the next commit
-  std::vector<Durable> committing_;  // for the one in flight
+  std::vector<Waiter> waiting_;     // for the next commit
+  std::vector<Waiter> committing_;  // for the one in flight
+  Duration retry_delay_;
   bool dirty_ = false;
   bool urgent_ = false;
   bool in_flight_ = false;

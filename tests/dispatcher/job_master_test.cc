@@ -184,6 +184,85 @@ TEST_F(JobMasterTest, ACommitThatFailsIsTriedAgainWithItsWaiters) {
   EXPECT_TRUE(answered);
 }
 
+// Workers that are restarted one after the other turn a waiting subtask away again and again.
+TEST_F(JobMasterTest, TurnedAwayItWaitsForAsLongAsItTakes) {
+  StartNew(Graph({Vertex("a")}));
+  for (int i = 0; i < 300; ++i) {
+    const auto attempts = rm_.DeployAll();
+    ASSERT_EQ(attempts.size(), 1u) << i;
+    rm_.source->OnAttemptLost(attempts[0], LossReason::kTurnedAway, "it is stopping");
+    scheduler_.AdvanceBy(seconds(2));
+  }
+  EXPECT_FALSE(outcome_);
+  const auto refused = rm_.DeployAll();
+  rm_.source->OnAttemptStatus(
+      FakeResourceManager::Ended(refused[0], pb::FinalReport::REFUSED));  // by its guardian
+  scheduler_.AdvanceBy(seconds(2));
+  EXPECT_EQ(rm_.DeployAll().size(), 1u);
+}
+
+TEST_F(JobMasterTest, ARefusedSubtaskFailsAfterAHundredTimesInARow) {
+  StartNew(Graph({Vertex("a")}));
+  const auto refuse = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      rm_.source->OnAttemptLost(rm_.DeployAll()[0], LossReason::kRefused, "no free slot");
+      scheduler_.AdvanceBy(seconds(2));
+    }
+  };
+  refuse(99);
+  const auto taken = rm_.DeployAll();
+  rm_.source->OnAttemptStatus(FakeResourceManager::Running(taken[0]));
+  rm_.source->OnAttemptLost(taken[0], LossReason::kTaskManagerLost, "gone");
+  refuse(99);
+  EXPECT_FALSE(outcome_) << "it ran in between";
+  refuse(1);
+  ASSERT_TRUE(outcome_);
+  EXPECT_EQ(outcome_->status, JobStatus::kFailed);
+}
+
+// The pointer can never be written (it is too large, the tree is damaged): whoever cancels is told,
+// and the store is not asked five times a second for ever.
+TEST_F(JobMasterTest, ACancellationThatTheStoreRefusesIsAnsweredAndForgotten) {
+  StartNew(Graph({Vertex("a", 2)}));
+  const auto attempts = rm_.DeployAll();
+  std::vector<absl::Status> answers;
+  const auto answer = [&](absl::Status status) { answers.push_back(std::move(status)); };
+  master_->Cancel(answer);
+  ASSERT_TRUE(scheduler_.RunUntil([&] { return !commits_.empty(); }, seconds(10)));
+  master_->Cancel(answer);  // while the first is being written
+  int refusals = 0;
+  const auto refuse = [&] {
+    ++refusals;
+    auto callback = std::move(commits_.front());
+    commits_.pop_front();
+    callback(absl::ResourceExhaustedError("1,000,000 bytes"));
+    scheduler_.RunUntilIdle();
+  };
+  refuse();
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_TRUE(absl::IsResourceExhausted(answers[0])) << answers[0];
+  EXPECT_TRUE(absl::IsResourceExhausted(answers[1])) << answers[1];
+  EXPECT_TRUE(rm_.cancelled.empty());
+
+  rm_.Succeed(attempts[0]);  // this one waits for as long as it takes
+  const TimePoint end = executor_->Now() + std::chrono::minutes(1);
+  while (executor_->Now() < end) {
+    if (!commits_.empty()) refuse();
+    scheduler_.AdvanceBy(milliseconds(100));
+  }
+  EXPECT_LT(refusals, 20);
+  MakeDurable();
+  EXPECT_FALSE(written_.cancelling()) << "they were told that it is not cancelled";
+  EXPECT_TRUE(rm_.confirmed.contains(attempts[0]));
+  EXPECT_EQ(status(), JobStatus::kRunning);
+
+  master_->Cancel(answer);
+  MakeDurable();
+  EXPECT_TRUE(written_.cancelling());
+  EXPECT_EQ(status(), JobStatus::kCancelling);
+  EXPECT_TRUE(answers.back().ok());
+}
+
 TEST_F(JobMasterTest, TheLogOfAnAttemptThatOnlyATaskManagerKnowsIsLookedForEverywhere) {
   StartNew(Graph({Vertex("a")}));
   const auto attempts = rm_.DeployAll();
