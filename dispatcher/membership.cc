@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "fmt/format.h"
@@ -118,8 +117,7 @@ void Membership::Evaluate() {
   const auto candidate = NextCandidate();
   Announce(candidate);
   if (changing_) return;
-  if (candidate && (deps_.resource_manager->AllAsk(told_.version()) ||
-                    Broken(Break::kMembersBeforeWorkersAsk))) {
+  if (candidate && deps_.resource_manager->AllAsk(told_.version())) {
     return Enqueue(
         {fmt::format("admitted replica={} rpc={}", candidate->replica_id(),
                      candidate->rpc_address()),

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/deliberate_break.h"
 #include "base/status.h"
 
 namespace baton {
@@ -135,8 +134,7 @@ absl::Status MayContend(const CandidateView& view, Epoch highest_epoch_seen) {
     if (records.epoch_value() == 0) return absl::OkStatus();
     return DataLoss("`members` is missing although epoch {} was led", records.epoch_value());
   }
-  if (!IsMember(*records.members, view.self.replica_id(), view.self.rpc_address()) &&
-      !Broken(Break::kNonMembersContend)) {
+  if (!IsMember(*records.members, view.self.replica_id(), view.self.rpc_address())) {
     return FailedPrecondition("replica {} at {} is not among the members", view.self.replica_id(),
                               view.self.rpc_address());
   }
@@ -146,8 +144,7 @@ absl::Status MayContend(const CandidateView& view, Epoch highest_epoch_seen) {
 Candidacy MakeCandidacy(const CandidateView& view, const CoordinationPaths& paths, WallMillis now) {
   Candidacy candidacy;
   pb::LeaderRecord& record = candidacy.record;
-  const uint64_t last = view.records.epoch_value();
-  record.set_epoch(last > 0 && Broken(Break::kEpochNumberRepeats) ? last : last + 1);
+  record.set_epoch(view.records.epoch_value() + 1);
   record.set_replica_id(view.self.replica_id());
   record.set_incarnation(view.self.incarnation());
   record.set_rest_address(view.self.rest_address());

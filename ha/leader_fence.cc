@@ -4,7 +4,6 @@
 #include <optional>
 #include <utility>
 
-#include "base/deliberate_break.h"
 #include "base/status.h"
 #include "ha/fence.h"
 
@@ -97,8 +96,7 @@ void Fence::Pump() {
 }
 
 void Fence::BeginMulti(std::vector<TransactionPtr> transactions) {
-  const int32_t epoch_version = Broken(Break::kCommitsUnfenced) ? kAnyVersion : epoch_version_;
-  std::vector<CoordinationOp> ops{CoordinationOp::Check(paths_.epoch(), epoch_version)};
+  std::vector<CoordinationOp> ops{CoordinationOp::Check(paths_.epoch(), epoch_version_)};
   for (const auto& transaction : transactions) {
     ops.insert(ops.end(), transaction->ops.begin(), transaction->ops.end());
   }
@@ -169,7 +167,6 @@ void Fence::OnNothingDone(Group group) {
 }
 
 void Fence::OnUnknown(Group group) {
-  if (Broken(Break::kUnknownCommitIsSuccess)) return OnCommitted(std::move(group));
   stalled_ = true;  // its connection is lost
   for (const auto& transaction : group.transactions) {
     transaction->maybe_applied = true;

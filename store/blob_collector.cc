@@ -3,7 +3,6 @@
 #include <atomic>
 #include <utility>
 
-#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "store/bounded_loop.h"
@@ -67,8 +66,7 @@ void BlobCollector::OnPage(RoundPtr round, size_t index,
     return done(absl::OkStatus());
   }
   for (const StoredBlob& blob : *page) {
-    const bool rested = blob.untouched >= its_.options.grace || Broken(Break::kCollectsPinned);
-    if (!blob.stamp.empty() && rested) {
+    if (!blob.stamp.empty() && blob.untouched >= its_.options.grace) {
       listing.candidates.push_back(blob);
     }
   }
@@ -151,8 +149,7 @@ void BlobCollector::Order(RoundPtr round) {
   for (const std::string& digest : its_.graphs_of_own_jobs()) {
     round->referenced.emplace(BlobKind::kJobGraph, digest);
   }
-  auto pinned = its_.pins->EndRound();
-  if (!Broken(Break::kCollectsPinned)) round->referenced.merge(pinned);
+  round->referenced.merge(its_.pins->EndRound());
   auto collected = std::make_shared<std::atomic<size_t>>(0);
   RunBounded(
       round->listings.size(), 1,

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 
@@ -51,12 +50,13 @@ void LeaderRegistration::OnLeaseLapsed() {
 
 void LeaderRegistration::RegisterAgain() {
   register_again_ = true;
+  // At once, also if the leader cannot be told yet: it must not give tasks to what is no more.
+  End("what it described has changed");
   Advance();
 }
 
 absl::Status LeaderRegistration::Check(const RpcLinkPtr& link, const std::string& registration_id) {
   if (!lease_->IsRunning()) return FailedPrecondition("no lease is running");
-  if (Broken(Break::kEndedRegistrationsObeyed)) return absl::OkStatus();
   if (registration_id_.empty() || registration_id != registration_id_) {
     return FailedPrecondition("registration {} has ended", registration_id);
   }
@@ -106,6 +106,11 @@ void LeaderRegistration::OnRegistrationReply(const RpcLinkPtr& link, TimePoint s
     status = reply->has_registration_reply() ? Adopt(link, sent, reply->registration_reply())
                                              : Internal("the answer is no RegistrationReply");
   }
+  if (status.ok()) last_failure_.clear();
+  if (status.ok() && register_again_) {
+    End("what it described has changed meanwhile");
+    return AdvanceLater(Duration::zero());
+  }
   if (status.ok()) {
     log::Info("registered epoch={} leader={} registration_id={} members={}", epoch_.value,
               announced_.replica_id(), registration_id_, members_.members_size());
@@ -114,8 +119,11 @@ void LeaderRegistration::OnRegistrationReply(const RpcLinkPtr& link, TimePoint s
     if (WantsToRegister()) AdvanceLater(kRetryDelay);
     return;
   }
-  log::Info("registration failed epoch={} leader={}: {}", registering_for_.value,
-            announced_.replica_id(), Message(status));
+  // Tried again for as long as it takes, said once.
+  if (std::exchange(last_failure_, Message(status)) != Message(status)) {
+    log::Warning("registration failed epoch={} leader={}: {}", registering_for_.value,
+                 announced_.replica_id(), Message(status));
+  }
   AdvanceLater(kRetryDelay);
 }
 

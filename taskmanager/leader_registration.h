@@ -56,7 +56,7 @@ class LeaderRegistration : public std::enable_shared_from_this<LeaderRegistratio
   void OnMessage(const RpcLinkPtr& link);  // any: the other side lives
   void OnLeaseLapsed();
 
-  // What was described has changed: registers again.
+  // What was described has changed: this registration ends, and it registers again.
   void RegisterAgain();
 
   // OK if a message that came over `link` in the name of `registration_id` may be obeyed.
@@ -64,6 +64,8 @@ class LeaderRegistration : public std::enable_shared_from_this<LeaderRegistratio
 
   // The link of the registration; null: not registered, or the link is broken.
   RpcLinkPtr link() const { return registration_id_.empty() ? nullptr : link_; }
+  // A registration is under way.
+  bool registering() const { return registering_; }
   const std::string& registration_id() const { return registration_id_; }
   Epoch epoch() const { return epoch_; }
   const pb::MemberList& members() const { return members_; }
@@ -99,6 +101,7 @@ class LeaderRegistration : public std::enable_shared_from_this<LeaderRegistratio
   bool registering_ = false;
   Epoch registering_for_;
   bool register_again_ = false;
+  std::string last_failure_;
   TimerId advance_timer_ = kNoTimer;
   int heartbeats_in_flight_ = 0;
   TimePoint last_heard_{};

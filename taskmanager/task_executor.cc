@@ -92,10 +92,12 @@ void TaskExecutor::Stop(absl::AnyInvocable<void()> callback) {
   stopping_ = true;
   stopped_ = std::move(callback);
   log::Info("stopping tasks={}", tasks_.alive_count());
+  if (tasks_.alive_count() == 0) return FinishStopping();
+  // Without slots: what its tasks leave free is given to nobody, who would only be refused.
+  registration_->RegisterAgain();
   for (const auto& id : tasks_.Alive()) {
     dependencies_.launcher->Stop(id, dependencies_.options.kill_grace);
   }
-  if (tasks_.alive_count() == 0) FinishStopping();
 }
 
 pb::RegisterTaskManager TaskExecutor::MakeRegistration() {
@@ -166,11 +168,13 @@ void TaskExecutor::OnMessage(const RpcLinkPtr& link, const pb::Envelope& message
 void TaskExecutor::OnDeployTasks(const RpcLinkPtr& link, const pb::Envelope& message) {
   const pb::DeployTasks& deploy = message.deploy_tasks();
   absl::Status allowed = registration_->Check(link, deploy.registration_id());
-  if (allowed.ok() && stopping_) allowed = Unavailable("the TaskManager is stopping");
+  if (allowed.ok() && stopping_) allowed = FailedPrecondition("the TaskManager is stopping");
+  // As a whole: that says nothing about any of the tasks.
+  if (!allowed.ok()) return link->ReplyError(message, allowed);
   pb::Envelope reply;
   auto& answer = *reply.mutable_deploy_tasks_reply();
   for (const auto& task : deploy.tasks()) {
-    const absl::Status status = allowed.ok() ? Deploy(task) : allowed;
+    const absl::Status status = Deploy(task);
     if (status.ok()) continue;
     auto& refusal = *answer.add_refused();
     *refusal.mutable_id() = task.id();
@@ -327,7 +331,8 @@ void TaskExecutor::FinishStopping() {
   if (!stopped_) return;
   SendReports();
   // Without a leader nobody will confirm them.
-  const Duration wait = registration_->link() ? kLastReports : Duration::zero();
+  const bool heard = registration_->link() || registration_->registering();
+  const Duration wait = heard ? kLastReports : Duration::zero();
   dependencies_.executor->PostAfter(
       wait, IfAlive(weak_from_this(),
                     [stopped = std::exchange(stopped_, nullptr)](TaskExecutor& self) mutable {

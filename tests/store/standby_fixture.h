@@ -26,8 +26,7 @@ class StandbyFixture : public LeaderFixture {
     Prepare();
     server_link_ =
         std::make_shared<RpcServer>(network_->NewProcess("leader"), executor_, HelloOf("leader"));
-    RequestDesk desk(*server_link_, executor_);
-    ServeBlobs(desk, local_);
+    ServeBlobs(*server_link_, local_);
     EXPECT_TRUE(server_link_->Start("leader:6123").ok());
     StartStandby();
   }

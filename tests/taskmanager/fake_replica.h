@@ -56,12 +56,14 @@ class FakeReplica {
       task.add_command("count");
       task.add_command("{subtask}/{parallelism}");
     }
-    Ask(std::move(request), [this](const pb::Envelope& reply) {
-      for (const auto& refusal : reply.deploy_tasks_reply().refused()) {
-        refused.push_back(refusal.reason());
-      }
-      ++deploy_replies;
-    });
+    links_.back()->Call(std::move(request), std::chrono::seconds(5),
+                        [this](absl::StatusOr<pb::Envelope> reply) {
+                          if (!reply.ok()) return turned_away.push_back(reply.status());
+                          for (const auto& refusal : reply->deploy_tasks_reply().refused()) {
+                            refused.push_back(refusal.reason());
+                          }
+                          ++deploy_replies;
+                        });
   }
 
   void Cancel(const std::string& registration, const ExecutionAttemptId& id) {
@@ -110,7 +112,8 @@ class FakeReplica {
   int deploy_replies = 0;
   int reports = 0;  // messages
   int unknown = 0;
-  std::vector<std::string> refused;
+  std::vector<std::string> refused;       // deployments, one by one
+  std::vector<absl::Status> turned_away;  // deployments as a whole
   std::vector<absl::Status> errors;
   std::map<ExecutionAttemptId, pb::AttemptStatus> statuses;
 

@@ -218,7 +218,7 @@ TEST_F(TaskExecutorTest, OrdersOfAnEndedRegistrationAreRefused) {
   RegisterAtA();
   a().Deploy("some-older-registration", {Attempt(0)});
   a().Cancel("some-older-registration", Attempt(0));
-  ASSERT_TRUE(Until([&] { return a().refused.size() == 1 && a().errors.size() == 1; }));
+  ASSERT_TRUE(Until([&] { return a().turned_away.size() == 1 && a().errors.size() == 1; }));
   EXPECT_TRUE(launcher_->launched().empty());
 }
 
@@ -230,7 +230,7 @@ TEST_F(TaskExecutorTest, ADeploymentThatCrossesANewRegistrationIsRefused) {
   launcher_->LoseGuardian();  // registers again: the inventory is on its way
   scheduler_.RunUntilIdle();
   a().Deploy(old, {Attempt(1)});
-  ASSERT_TRUE(Until([&] { return a().refused.size() == 1; }));
+  ASSERT_TRUE(Until([&] { return a().turned_away.size() == 1; }));
   ASSERT_EQ(a().registrations.size(), 2u);
   EXPECT_EQ(a().registrations[1].inventory_size(), 1);
   EXPECT_EQ(launcher_->launched().size(), 1u)
@@ -245,7 +245,7 @@ TEST_F(TaskExecutorTest, TheOldLeaderIsNotObeyedOnceTheInventoryIsOnItsWayToTheN
   ASSERT_TRUE(Until([&] { return b().registrations.size() == 1; }));
   a().Deploy(old, {Attempt(0)});
   b().answers_registrations = false;
-  ASSERT_TRUE(Until([&] { return a().refused.size() == 1; }));
+  ASSERT_TRUE(Until([&] { return a().turned_away.size() == 1; }));
   EXPECT_TRUE(launcher_->launched().empty());
 }
 
@@ -255,7 +255,7 @@ TEST_F(TaskExecutorTest, ADeposedLeaderIsNotObeyed) {
   Elect("b", 2);
   ASSERT_TRUE(Until([&] { return tm_->epoch() == Epoch{2}; }));
   a().Deploy(old, {Attempt(0)});
-  ASSERT_TRUE(Until([&] { return a().refused.size() == 1; }));
+  ASSERT_TRUE(Until([&] { return a().turned_away.size() == 1; }));
   EXPECT_TRUE(launcher_->launched().empty());
 }
 
@@ -404,7 +404,7 @@ TEST_F(TaskExecutorTest, ALapsedLeaseEndsTheRegistrationAndOnlyANewOneStartsAnot
   a().Deploy(old, {Attempt(1)});
   scheduler_.AdvanceBy(milliseconds(10));
   executor_->Resume();
-  ASSERT_TRUE(Until([&] { return a().refused.size() == 1; }));
+  ASSERT_TRUE(Until([&] { return a().turned_away.size() == 1; }));
   EXPECT_EQ(launcher_->launched().size(), 1u);
   ASSERT_TRUE(Until([&] { return a().registration_id != old && tm_->registered(); }));
   ASSERT_TRUE(Until([&] { return a().Phase(Attempt(0)) == pb::AttemptStatus::ENDED; }));
@@ -486,7 +486,8 @@ TEST_F(TaskExecutorTest, StoppingEndsTheTasksAndReportsThemAsLost) {
   RunOne(1);
   a().Cancel(a().registration_id, Attempt(1));
   bool stopped = false;
-  scheduler_.RunUntilIdle();
+  scheduler_.AdvanceBy(milliseconds(3));  // it is there, and its task not yet ended
+  ASSERT_EQ(launcher_->Running().size(), 2u);
   executor_->Post([&] { tm_->Stop([&] { stopped = true; }); });
   a().Deploy(a().registration_id, {Attempt(2)});
   ASSERT_TRUE(Until([&] { return stopped; }));
@@ -495,6 +496,43 @@ TEST_F(TaskExecutorTest, StoppingEndsTheTasksAndReportsThemAsLost) {
   EXPECT_EQ(a().statuses[Attempt(1)].report().outcome(), pb::FinalReport::CANCELED)
       << "the leader asked for that one";
   EXPECT_EQ(launcher_->launched().size(), 2u);
+}
+
+// What its tasks leave free would be given away, and refused: until the last has ended, it may be
+// hundreds of times.
+TEST_F(TaskExecutorTest, OneThatStopsHasNoSlotsAndTurnsAwayWhateverItIsGiven) {
+  RegisterAtA();
+  RunOne(0);
+  const std::string old = a().registration_id;
+  bool stopped = false;
+  executor_->Post([&] { tm_->Stop([&] { stopped = true; }); });
+  a().Deploy(old, {Attempt(1)});
+  ASSERT_TRUE(Until([&] { return a().registrations.size() == 2; }));
+  EXPECT_EQ(a().registrations[1].description().slots(), 0u);
+  ASSERT_TRUE(Until([&] { return a().turned_away.size() == 1; }));
+  EXPECT_TRUE(absl::IsFailedPrecondition(a().turned_away[0]));
+  ASSERT_TRUE(Until([&] { return stopped; }));
+  EXPECT_EQ(a().Phase(Attempt(0)), pb::AttemptStatus::ENDED) << "the last report has gone out";
+  EXPECT_EQ(launcher_->launched().size(), 1u);
+}
+
+// The leader knows the liveness port of the dead guardian, and would take the tasks of its
+// successor for dead.
+TEST_F(TaskExecutorTest, ARegistrationThatDescribesADeadGuardianIsNotObeyed) {
+  RegisterAtA();
+  a().answers_registrations = false;
+  network_->SetLatency(milliseconds(100), Duration::zero());
+  Elect("b", 2);
+  ASSERT_TRUE(Until([&] { return b().registrations.size() == 1; }));
+  const std::string stale = b().registration_id;
+  launcher_->LoseGuardian();  // the answer is on its way
+  scheduler_.RunUntilIdle();
+  b().Deploy(stale, {Attempt(0, 0, 2)});  // right behind it
+  ASSERT_TRUE(Until([&] { return b().turned_away.size() == 1; }));
+  EXPECT_TRUE(launcher_->launched().empty());
+  ASSERT_TRUE(Until([&] { return tm_->registered() && b().registrations.size() == 2; }));
+  EXPECT_EQ(b().registrations[1].description().guardian_incarnation(),
+            launcher_->guardian_incarnation().value());
 }
 
 }  // namespace
