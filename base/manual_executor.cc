@@ -1,10 +1,12 @@
 #include "base/manual_executor.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
 #include <map>
+#include <unordered_map>
 #include <utility>
 
 namespace baton {
@@ -16,42 +18,64 @@ constexpr TimePoint kStart{std::chrono::hours(1)};
 constexpr WallMillis kWallAtStart = 1767225600000;
 constexpr int kMaxTasksAtOneInstant = 1'000'000;
 
+// Never early: a timer that fires finds its time come by its own clock.
+Duration Scale(Duration span, double factor) {
+  if (factor == 1.0) return span;
+  return Duration(
+      static_cast<Duration::rep>(std::ceil(static_cast<double>(span.count()) * factor)));
+}
+
+enum class Where { kNowhere, kDue, kWaiting };
+
 }  // namespace
 
 struct ManualExecutor::State {
   std::deque<Task> ready;
-  std::map<std::pair<TimePoint, TimerId>, Task> timers;
+  std::map<std::pair<TimePoint, TimerId>, Task> timers;  // by the scheduler's time
+  std::unordered_map<TimerId, TimePoint> times;          // of the timers
   TimerId last_timer = kNoTimer;
   bool paused = false;
   bool killed = false;
+  // Its place with the scheduler.
+  Where where = Where::kNowhere;
+  size_t due_index = 0;
+  TimePoint waiting_until;
 };
 
 ManualScheduler::ManualScheduler(uint64_t seed) : random_(seed), now_(kStart) {}
+
 ManualScheduler::~ManualScheduler() {
   // A task left in a queue may own the object that owns the executor: the circle ends here.
-  for (const auto& weak : executors_) {
-    if (auto executor = weak.lock()) executor->Kill();
+  while (!executors_.empty()) {
+    auto executor = executors_.begin()->second->shared_from_this();
+    executor->Kill();
+    executors_.erase(executor->number_);
+    executor->scheduler_ = nullptr;
   }
 }
 
-std::shared_ptr<ManualExecutor> ManualScheduler::NewExecutor(std::string name) {
-  auto executor = std::make_shared<ManualExecutor>(this, std::move(name));
-  std::erase_if(executors_, [](const auto& weak) { return weak.expired(); });
-  executors_.push_back(executor);
+std::shared_ptr<ManualExecutor> ManualScheduler::NewExecutor(
+    std::string name, std::shared_ptr<const ManualClock> clock) {
+  if (!clock) clock = std::make_shared<ManualClock>();
+  auto executor =
+      std::make_shared<ManualExecutor>(this, ++last_executor_, std::move(name), std::move(clock));
+  executors_[executor->number_] = executor.get();
   return executor;
 }
 
 bool ManualScheduler::RunOne() {
-  std::vector<std::shared_ptr<ManualExecutor>> due;
-  for (const auto& weak : executors_) {
-    auto executor = weak.lock();
-    if (executor && executor->HasDueTask()) due.push_back(std::move(executor));
+  if (due_.empty()) return false;
+  const auto chosen = due_[random_() % due_.size()]->shared_from_this();
+  const ManualExecutor* outer = std::exchange(running_, chosen.get());
+  try {
+    chosen->RunFront();
+  } catch (...) {  // a simulated process leaves in the middle of a task
+    running_ = outer;
+    Place(*chosen);
+    throw;
   }
-  if (due.empty()) return false;
-  auto& chosen = *due[random_() % due.size()];
-  const ManualExecutor* outer = std::exchange(running_, &chosen);
-  chosen.RunFront();
   running_ = outer;
+  Place(*chosen);
   return true;
 }
 
@@ -80,59 +104,110 @@ bool ManualScheduler::RunUntil(const std::function<bool()>& condition, Duration 
 }
 
 bool ManualScheduler::MoveToNextTimer(TimePoint horizon) {
-  TimePoint next = TimePoint::max();
-  for (const auto& weak : executors_) {
-    auto executor = weak.lock();
-    if (!executor || executor->state_->paused || executor->state_->timers.empty()) continue;
-    next = std::min(next, executor->state_->timers.begin()->first.first);
+  if (waiting_.empty() || waiting_.begin()->first.first > horizon) return false;
+  now_ = std::max(now_, waiting_.begin()->first.first);
+  while (!waiting_.empty() && waiting_.begin()->first.first <= now_) {
+    Place(*waiting_.begin()->second);
   }
-  if (next > horizon) return false;
-  now_ = std::max(now_, next);
   return true;
 }
 
-ManualExecutor::ManualExecutor(ManualScheduler* scheduler, std::string name)
-    : scheduler_(scheduler), name_(std::move(name)), state_(std::make_unique<State>()) {}
+void ManualScheduler::Place(ManualExecutor& executor) {
+  auto& state = *executor.state_;
+  const bool has_timer = !state.timers.empty();
+  const bool due = !state.paused && (!state.ready.empty() ||
+                                     (has_timer && state.timers.begin()->first.first <= now_));
+  if (due && state.where == Where::kDue) return;
+  Remove(executor);
+  if (due) {
+    state.where = Where::kDue;
+    state.due_index = due_.size();
+    due_.push_back(&executor);
+  } else if (has_timer && !state.paused) {
+    state.where = Where::kWaiting;
+    state.waiting_until = state.timers.begin()->first.first;
+    waiting_.emplace(std::pair(state.waiting_until, executor.number_), &executor);
+  }
+}
 
-ManualExecutor::~ManualExecutor() { Kill(); }
+void ManualScheduler::Remove(ManualExecutor& executor) {
+  auto& state = *executor.state_;
+  if (state.where == Where::kWaiting) waiting_.erase({state.waiting_until, executor.number_});
+  if (state.where == Where::kDue) {
+    due_[state.due_index] = due_.back();
+    due_[state.due_index]->state_->due_index = state.due_index;
+    due_.pop_back();
+  }
+  state.where = Where::kNowhere;
+}
+
+ManualExecutor::ManualExecutor(ManualScheduler* scheduler, uint64_t number, std::string name,
+                               std::shared_ptr<const ManualClock> clock)
+    : scheduler_(scheduler),
+      number_(number),
+      name_(std::move(name)),
+      clock_(std::move(clock)),
+      state_(std::make_unique<State>()) {}
+
+ManualExecutor::~ManualExecutor() {
+  Kill();
+  if (scheduler_) scheduler_->executors_.erase(number_);
+}
 
 void ManualExecutor::Post(Task task) {
-  if (!state_->killed) state_->ready.push_back(std::move(task));
+  if (state_->killed) return;
+  state_->ready.push_back(std::move(task));
+  scheduler_->Place(*this);
 }
 
 TimerId ManualExecutor::PostAfter(Duration delay, Task task) {
   if (state_->killed) return kNoTimer;
   const TimerId id = ++state_->last_timer;
-  state_->timers.emplace(std::pair(Now() + std::max(delay, Duration::zero()), id), std::move(task));
+  const TimePoint due =
+      scheduler_->now_ + Scale(std::max(delay, Duration::zero()), 1 / clock_->rate);
+  state_->timers.emplace(std::pair(due, id), std::move(task));
+  state_->times.emplace(id, due);
+  scheduler_->Place(*this);
   return id;
 }
 
 void ManualExecutor::Cancel(TimerId id) {
-  std::erase_if(state_->timers, [id](const auto& timer) { return timer.first.second == id; });
+  const auto time = state_->times.extract(id);
+  if (time.empty()) return;
+  const auto timer = state_->timers.extract({time.mapped(), id});
+  if (!state_->killed) scheduler_->Place(*this);
+  // The task dies here, at the end: it may own what calls this executor again.
 }
 
-TimePoint ManualExecutor::Now() const { return scheduler_->now_; }
+TimePoint ManualExecutor::Now() const {
+  return kStart + Scale(scheduler_->now_ - kStart, clock_->rate);
+}
 
-WallMillis ManualExecutor::WallNow() const { return kWallAtStart + ToMillis(Now() - kStart); }
+WallMillis ManualExecutor::WallNow() const {
+  return kWallAtStart + ToMillis(Now() - kStart + clock_->wall_offset);
+}
 
 bool ManualExecutor::RunsInThisThread() const { return scheduler_->running_ == this; }
 
 void ManualExecutor::Kill() {
   state_->killed = true;
   // A dropped task may own the last reference to what posts or cancels here while it dies.
-  auto ready = std::move(state_->ready);
-  auto timers = std::move(state_->timers);
+  const auto ready = std::move(state_->ready);
+  const auto timers = std::move(state_->timers);
   state_->ready.clear();
   state_->timers.clear();
+  state_->times.clear();
+  if (scheduler_) scheduler_->Remove(*this);
 }
 
-void ManualExecutor::Pause() { state_->paused = true; }
-void ManualExecutor::Resume() { state_->paused = false; }
+void ManualExecutor::Pause() {
+  state_->paused = true;
+  scheduler_->Place(*this);
+}
 
-bool ManualExecutor::HasDueTask() const {
-  if (state_->paused) return false;
-  return !state_->ready.empty() ||
-         (!state_->timers.empty() && state_->timers.begin()->first.first <= Now());
+void ManualExecutor::Resume() {
+  state_->paused = false;
+  scheduler_->Place(*this);
 }
 
 void ManualExecutor::RunFront() {
@@ -143,8 +218,9 @@ void ManualExecutor::RunFront() {
     task = std::move(state_->ready.front());
     state_->ready.pop_front();
   } else {
-    auto node = state_->timers.extract(state_->timers.begin());
-    task = std::move(node.mapped());
+    auto timer = state_->timers.extract(state_->timers.begin());
+    state_->times.erase(timer.key().second);
+    task = std::move(timer.mapped());
   }
   task();
 }

@@ -4,15 +4,19 @@
 // tasks keep their order, while the order *between* strands is drawn from the seed, so that one
 // seed is one interleaving. Time moves only when nothing is left to run.
 //
+// Each host may have a clock of its own, which runs fast or slow, and whose wall clock is set.
+//
 // Threading: everything in one thread.
 
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/executor.h"
@@ -21,12 +25,21 @@ namespace baton {
 
 class ManualExecutor;
 
+// What the executors of one host take for the time. Changed between steps; a timer that is running
+// keeps the rate at which it was set.
+struct ManualClock {
+  double rate = 1.0;                        // 1.01: fast by one percent
+  Duration wall_offset = Duration::zero();  // by which the wall clock was set
+};
+
 class ManualScheduler {
  public:
   explicit ManualScheduler(uint64_t seed);
   ~ManualScheduler();
 
-  std::shared_ptr<ManualExecutor> NewExecutor(std::string name);
+  // Without a clock: one that is right.
+  std::shared_ptr<ManualExecutor> NewExecutor(std::string name,
+                                              std::shared_ptr<const ManualClock> clock = nullptr);
 
   // Runs one task that is due; false if none is.
   bool RunOne();
@@ -49,15 +62,24 @@ class ManualScheduler {
   // Moves time to the next timer that is due by `horizon`; false if there is none.
   bool MoveToNextTimer(TimePoint horizon);
 
+  // An executor stands in one of two places, or in none while it has nothing to do.
+  void Place(ManualExecutor& executor);
+  void Remove(ManualExecutor& executor);
+
   std::mt19937_64 random_;
   TimePoint now_;
-  std::vector<std::weak_ptr<ManualExecutor>> executors_;
+  uint64_t last_executor_ = 0;
+  std::map<uint64_t, ManualExecutor*> executors_;  // by number
+  std::vector<ManualExecutor*> due_;               // have something to run now
+  // Have nothing but timers: by the first of them. Then the number: no order depends on addresses.
+  std::map<std::pair<TimePoint, uint64_t>, ManualExecutor*> waiting_;
   const ManualExecutor* running_ = nullptr;
 };
 
 class ManualExecutor final : public Executor, public std::enable_shared_from_this<ManualExecutor> {
  public:
-  ManualExecutor(ManualScheduler* scheduler, std::string name);
+  ManualExecutor(ManualScheduler* scheduler, uint64_t number, std::string name,
+                 std::shared_ptr<const ManualClock> clock);
   ~ManualExecutor() override;
 
   void Post(Task task) override;
@@ -79,12 +101,13 @@ class ManualExecutor final : public Executor, public std::enable_shared_from_thi
  private:
   friend class ManualScheduler;
 
-  bool HasDueTask() const;
   void RunFront();
 
   struct State;
-  ManualScheduler* const scheduler_;
+  ManualScheduler* scheduler_;  // null: it is gone
+  const uint64_t number_;
   const std::string name_;
+  const std::shared_ptr<const ManualClock> clock_;
   std::unique_ptr<State> state_;
 };
 

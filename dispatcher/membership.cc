@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "fmt/format.h"
@@ -117,7 +118,8 @@ void Membership::Evaluate() {
   const auto candidate = NextCandidate();
   Announce(candidate);
   if (changing_) return;
-  if (candidate && deps_.resource_manager->AllAsk(told_.version())) {
+  if (candidate && (deps_.resource_manager->AllAsk(told_.version()) ||
+                    Broken(Break::kMembersBeforeWorkersAsk))) {
     return Enqueue(
         {fmt::format("admitted replica={} rpc={}", candidate->replica_id(),
                      candidate->rpc_address()),

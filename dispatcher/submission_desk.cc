@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -59,13 +60,16 @@ absl::Status SubmissionDesk::Admit() const {
 void SubmissionDesk::OnResultLookedUp(const JobId& id,
                                       absl::StatusOr<std::optional<pb::JobResult>> result) {
   if (!result.ok()) return Finish(id, result.status());
-  if (!result->has_value()) return Store(id);
+  if (!result->has_value() || Broken(Break::kEndedIdsRunAgain)) return Store(id);
   const bool same = (*result)->submission_digest() == pending_.at(id).request.digest;
   Finish(id, same ? absl::StatusOr<SubmitReply>(SubmitReply{id, true}) : OtherJob(id));
 }
 
 void SubmissionDesk::Store(const JobId& id) {
   Pending& pending = pending_.at(id);
+  if (Broken(Break::kAcknowledgesBeforeCommit)) {
+    Answer(std::exchange(pending.callbacks, {}), SubmitReply{id, false});
+  }
   const JobGraph& graph = *pending.request.graph;
   pb::JobPointer& pointer = pending.pointer;
   const auto& bytes = id.bytes();

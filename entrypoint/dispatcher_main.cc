@@ -66,6 +66,7 @@ absl::StatusOr<KvEnginePtr> OpenStore(const Config& config) {
 Replica::Dependencies Wire(ThreadPool& pool, ThreadPool& aside, const KvEnginePtr& engine) {
   Replica::Dependencies deps;
   deps.ha_executor = pool.NewExecutor();
+  deps.store_executor = pool.NewExecutor();
   deps.rest_executor = pool.NewExecutor();
   deps.large_bodies = aside.NewExecutor();
   deps.new_executor = [&pool] { return pool.NewExecutor(); };

@@ -111,7 +111,7 @@ absl::Status Replica::Start(const std::string& rest_address) {
 void Replica::StartStore() {
   peers_ = NewPeerMonitor(deps_.frames, deps_.ha_executor, identity_);
   ReplicaStore::Dependencies deps{deps_.engine,
-                                  deps_.ha_executor,
+                                  deps_.store_executor,
                                   deps_.coordination,
                                   CoordinationPaths(settings_.zookeeper_root, settings_.cluster_id),
                                   [peers = peers_] {
@@ -126,7 +126,7 @@ void Replica::StartStore() {
                                   },
                                   [weak = weak_from_this()] {
                                     auto self = weak.lock();
-                                    return self && self->process_ != nullptr;
+                                    return self && self->Leads();
                                   },
                                   registry_,
                                   settings_.store};
@@ -143,17 +143,18 @@ void Replica::StartElection() {
     std::lock_guard lock(mutex_);
     election_ = election;
   }
-  store_->Load(IfAlive(weak_from_this(), [election](Replica& self) {
-    if (self.stopping_) return;
-    self.started_ = true;
-    election->ObserveEpoch(self.store_->journal()->highest_epoch());
-    election->AddListener([weak = self.weak_from_this()](const LeadershipView& view) {
-      if (auto self = weak.lock()) self->OnView(view);
-    });
-    election->Start(&self);
-    self.store_->Converge();
-    self.ArmStoreCheck();
-  }));
+  store_->Load(
+      BindTo(deps_.ha_executor, IfAlive(weak_from_this(), [election](Replica& self, Epoch highest) {
+               if (self.stopping_) return;
+               self.started_ = true;
+               election->ObserveEpoch(highest);
+               election->AddListener([weak = self.weak_from_this()](const LeadershipView& view) {
+                 if (auto self = weak.lock()) self->OnView(view);
+               });
+               election->Start(&self);
+               self.store_->Converge();
+               self.ArmStoreCheck();
+             })));
 }
 
 void Replica::RecoverPointers(std::set<std::string> without,
@@ -236,8 +237,11 @@ pb::Pong Replica::AnswerPing() const {
 
 void Replica::PassThroughStrands(Task done) {
   deps_.ha_executor->Post([self = shared_from_this(), done = std::move(done)]() mutable {
-    if (!self->process_) return done();
-    self->process_->executor()->Post(std::move(done));
+    ExecutorPtr leader = self->process_ ? self->process_->executor() : nullptr;
+    self->deps_.store_executor->Post(
+        [leader = std::move(leader), done = std::move(done)]() mutable {
+          leader ? leader->Post(std::move(done)) : done();
+        });
   });
 }
 
@@ -419,6 +423,11 @@ LeadershipView Replica::View() const {
     election = election_;
   }
   return election ? election->Snapshot() : LeadershipView{};
+}
+
+bool Replica::Leads() const {
+  std::lock_guard lock(mutex_);
+  return gateway_ != nullptr;
 }
 
 DispatcherGatewayPtr Replica::LocalGateway() const {

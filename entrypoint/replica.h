@@ -52,7 +52,8 @@ struct ReplicaSettings {
 class Replica final : public LeaderContender, public std::enable_shared_from_this<Replica> {
  public:
   struct Dependencies {
-    ExecutorPtr ha_executor;  // election, RPC links
+    ExecutorPtr ha_executor;     // election, RPC links
+    ExecutorPtr store_executor;  // whatever touches the bytes of blobs
     ExecutorPtr rest_executor;
     ExecutorPtr large_bodies;  // on a thread of its own; may be null (RestEndpoint)
     std::function<ExecutorPtr()> new_executor;  // one for each leader process
@@ -73,8 +74,8 @@ class Replica final : public LeaderContender, public std::enable_shared_from_thi
   // Hands over if leading, leaves the cluster, answers what waits; then `done`.
   void Stop(absl::AnyInvocable<void()> done);
 
-  // Calls `done` on the strand that leads, by way of the election's; without the former while none
-  // does. Any thread.
+  // Calls `done` after it has passed through the strands of the election, of the store and, while
+  // this replica leads, of the leader process. Any thread.
   void PassThroughStrands(Task done);
 
   RequestHandler& rest() { return *rest_; }
@@ -105,6 +106,7 @@ class Replica final : public LeaderContender, public std::enable_shared_from_thi
   void PassToLeaderProcess(const RpcLinkPtr& link, pb::Envelope message);
   std::shared_ptr<DispatcherLeaderProcess> NewLeaderProcess(const pb::LeaderRecord& record,
                                                             LeaderFencePtr fence);
+  bool Leads() const;  // any thread, as the next
   DispatcherGatewayPtr LocalGateway() const;
   void RecoverPointers(std::set<std::string> without,
                        absl::AnyInvocable<void(absl::StatusOr<std::string>)> callback);

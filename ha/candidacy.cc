@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/status.h"
 
 namespace baton {
@@ -134,7 +135,8 @@ absl::Status MayContend(const CandidateView& view, Epoch highest_epoch_seen) {
     if (records.epoch_value() == 0) return absl::OkStatus();
     return DataLoss("`members` is missing although epoch {} was led", records.epoch_value());
   }
-  if (!IsMember(*records.members, view.self.replica_id(), view.self.rpc_address())) {
+  if (!IsMember(*records.members, view.self.replica_id(), view.self.rpc_address()) &&
+      !Broken(Break::kNonMembersContend)) {
     return FailedPrecondition("replica {} at {} is not among the members", view.self.replica_id(),
                               view.self.rpc_address());
   }
@@ -144,7 +146,8 @@ absl::Status MayContend(const CandidateView& view, Epoch highest_epoch_seen) {
 Candidacy MakeCandidacy(const CandidateView& view, const CoordinationPaths& paths, WallMillis now) {
   Candidacy candidacy;
   pb::LeaderRecord& record = candidacy.record;
-  record.set_epoch(view.records.epoch_value() + 1);
+  const uint64_t last = view.records.epoch_value();
+  record.set_epoch(last > 0 && Broken(Break::kEpochNumberRepeats) ? last : last + 1);
   record.set_replica_id(view.self.replica_id());
   record.set_incarnation(view.self.incarnation());
   record.set_rest_address(view.self.rest_address());

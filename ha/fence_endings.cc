@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "ha/fence.h"
@@ -48,7 +49,8 @@ void Fence::OnOutcomes(const std::vector<TransactionPtr>& asked,
     queue_.Release(*asked[i]);
     std::erase(unresolved_, asked[i]);
     if ((*outcomes)[i] == CommitOutcome::kApplied) {
-      Answer(*asked[i], absl::OkStatus());
+      const bool refused = Broken(Break::kUnknownCommitIsFailure);
+      Answer(*asked[i], refused ? Unavailable("its answer was lost") : absl::OkStatus());
     } else if (!asked[i]->answered()) {
       asked[i]->maybe_applied = false;
       again.push_back(asked[i]);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/status.h"
 #include "ha/fence.h"
 
@@ -96,7 +97,8 @@ void Fence::Pump() {
 }
 
 void Fence::BeginMulti(std::vector<TransactionPtr> transactions) {
-  std::vector<CoordinationOp> ops{CoordinationOp::Check(paths_.epoch(), epoch_version_)};
+  const int32_t epoch_version = Broken(Break::kCommitsUnfenced) ? kAnyVersion : epoch_version_;
+  std::vector<CoordinationOp> ops{CoordinationOp::Check(paths_.epoch(), epoch_version)};
   for (const auto& transaction : transactions) {
     ops.insert(ops.end(), transaction->ops.begin(), transaction->ops.end());
   }
@@ -167,6 +169,7 @@ void Fence::OnNothingDone(Group group) {
 }
 
 void Fence::OnUnknown(Group group) {
+  if (Broken(Break::kUnknownCommitIsSuccess)) return OnCommitted(std::move(group));
   stalled_ = true;  // its connection is lost
   for (const auto& transaction : group.transactions) {
     transaction->maybe_applied = true;

@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 
+#include "base/deliberate_break.h"
 #include "base/ids.h"
 #include "base/time.h"
 
@@ -25,6 +26,7 @@ class LeaseAnswers {
 
   // False when it cannot be remembered: then the answer must not be given.
   bool Remember(const TaskManagerId& task_manager, TimePoint now) {
+    if (Broken(Break::kLeaseAnswersForgotten)) return true;
     if (now >= next_pruning_) Prune(now);
     auto found = last_.find(task_manager);
     if (found == last_.end()) {

@@ -1,6 +1,7 @@
 #include "ha/peer_monitor.h"
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include "base/log.h"
@@ -51,9 +52,11 @@ class Monitor final : public PeerMonitor, public std::enable_shared_from_this<Mo
 
   std::map<ReplicaId, RpcLinkPtr> OpenLinks() const override {
     std::map<ReplicaId, RpcLinkPtr> links;
-    for (const auto& [id, peer] : peers_) {
-      if (peer.link && !peer.link->closed()) links[id] = peer.link;
+    {
+      std::lock_guard lock(mutex_);
+      links = published_;
     }
+    std::erase_if(links, [](const auto& entry) { return entry.second->closed(); });
     return links;
   }
 
@@ -69,6 +72,7 @@ class Monitor final : public PeerMonitor, public std::enable_shared_from_this<Mo
   void ReportDead(Peer& peer);
   Peer* Find(const ReplicaId& id, uint64_t attempt);
   void CloseAll();
+  void Publish();
 
   const FrameTransportPtr transport_;
   const ExecutorPtr executor_;
@@ -78,6 +82,10 @@ class Monitor final : public PeerMonitor, public std::enable_shared_from_this<Mo
   bool running_ = false;
   uint64_t last_attempt_ = 0;
   std::map<ReplicaId, Peer> peers_;
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_: the links of peers_, as they were after its last change.
+  std::map<ReplicaId, RpcLinkPtr> published_;
 };
 
 // The peer, if this attempt is still its present one.
@@ -104,6 +112,7 @@ void Monitor::SetPeers(std::vector<PeerAddress> peers) {
   for (auto& [id, peer] : before) {
     if (peer.link) peer.link->Close();
   }
+  Publish();
   for (auto& [id, peer] : peers_) {
     if (running_ && peer.attempt == 0) Connect(peer);
   }
@@ -145,6 +154,7 @@ void Monitor::OnLink(Peer& peer, RpcLinkPtr link) {
   peer.last_met = met;
   peer.retry = kFirstRetry;
   peer.link = link;
+  Publish();
   link->Start(
       {.on_message =
            [](const RpcLinkPtr& link, const pb::Envelope& message) {
@@ -193,6 +203,7 @@ void Monitor::OnClosed(const ReplicaId& id, uint64_t attempt, const absl::Status
   if (peer == nullptr) return;
   log::Info("link to peer closed replica={}: {}", id.value(), Describe(why));
   peer->link.reset();
+  Publish();
   Connect(*peer);  // at once: its answer tells a dead process from a broken connection
   if (listener_.on_link_down) listener_.on_link_down(id);
 }
@@ -233,6 +244,16 @@ void Monitor::CloseAll() {
     peer.attempt = 0;
     if (auto link = std::exchange(peer.link, nullptr)) link->Close();
   }
+  Publish();
+}
+
+void Monitor::Publish() {
+  std::map<ReplicaId, RpcLinkPtr> links;
+  for (const auto& [id, peer] : peers_) {
+    if (peer.link) links[id] = peer.link;
+  }
+  std::lock_guard lock(mutex_);
+  published_.swap(links);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 // Anything else (silence, a reset with the port open) proves nothing; what it may mean is for
 // SilenceWatch to judge, which hears the answers to the pings.
 //
-// Lives on one executor: every method there, every callback there.
+// Lives on one executor: every method but OpenLinks there, every callback there.
 
 #pragma once
 
@@ -50,7 +50,7 @@ class PeerMonitor {
   // The peers to be linked to (not oneself). Links to others are closed.
   virtual void SetPeers(std::vector<PeerAddress> peers) = 0;
 
-  // Open links, by replica.
+  // Open links, by replica. Any thread: the store sends its blobs from a strand of its own.
   virtual std::map<ReplicaId, RpcLinkPtr> OpenLinks() const = 0;
 };
 using PeerMonitorPtr = std::shared_ptr<PeerMonitor>;

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "store/bounded_loop.h"
@@ -66,7 +67,8 @@ void BlobCollector::OnPage(RoundPtr round, size_t index,
     return done(absl::OkStatus());
   }
   for (const StoredBlob& blob : *page) {
-    if (!blob.stamp.empty() && blob.untouched >= its_.options.grace) {
+    const bool rested = blob.untouched >= its_.options.grace || Broken(Break::kCollectsPinned);
+    if (!blob.stamp.empty() && rested) {
       listing.candidates.push_back(blob);
     }
   }
@@ -149,7 +151,8 @@ void BlobCollector::Order(RoundPtr round) {
   for (const std::string& digest : its_.graphs_of_own_jobs()) {
     round->referenced.emplace(BlobKind::kJobGraph, digest);
   }
-  round->referenced.merge(its_.pins->EndRound());
+  auto pinned = its_.pins->EndRound();
+  if (!Broken(Break::kCollectsPinned)) round->referenced.merge(pinned);
   auto collected = std::make_shared<std::atomic<size_t>>(0);
   RunBounded(
       round->listings.size(), 1,

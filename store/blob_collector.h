@@ -27,7 +27,8 @@
 //     as a whole. A deposed leader that is slow finds out in 4 most of the time; nothing rests on
 //     it.
 //   A recovery of the tree brings pointers back without storing blobs: no leader lives then, and
-//     what it ordered before is over when its links are.
+//     what it ordered before is done when its links are gone and each store has gone through what
+//     came over them.
 // The grace period is not needed for any of this. It spares those who repeat a refused submission,
 // and is the margin for what this list may have missed.
 //

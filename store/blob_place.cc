@@ -157,11 +157,11 @@ BlobPlacePtr NewLocalPlace(LocalBlobStorePtr local, KnownEpoch known_epoch) {
 
 BlobPlacePtr NewPeerPlace(RpcLinkPtr link) { return std::make_shared<PeerPlace>(link); }
 
-void ServePlace(RpcServer& server, BlobPlacePtr local) {
-  server.Handle(pb::Envelope::kListBlobs, [local](const RpcLinkPtr& link, pb::Envelope request) {
+void ServePlace(RequestDesk& desk, BlobPlacePtr local) {
+  desk.Handle(pb::Envelope::kListBlobs, [local](const RpcLinkPtr& link, pb::Envelope request) {
     ServeList(local, link, request);
   });
-  server.Handle(pb::Envelope::kCollectBlobs, [local](const RpcLinkPtr& link, pb::Envelope request) {
+  desk.Handle(pb::Envelope::kCollectBlobs, [local](const RpcLinkPtr& link, pb::Envelope request) {
     ServeCollect(local, link, request);
   });
 }

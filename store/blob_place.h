@@ -13,8 +13,8 @@
 #include "absl/status/statusor.h"
 #include "base/ids.h"
 #include "rpc/rpc_link.h"
-#include "rpc/rpc_server.h"
 #include "store/local_blob_store.h"
+#include "store/request_desk.h"
 
 namespace baton {
 
@@ -43,7 +43,7 @@ using KnownEpoch = std::function<Epoch()>;
 BlobPlacePtr NewLocalPlace(LocalBlobStorePtr local, KnownEpoch known_epoch);
 BlobPlacePtr NewPeerPlace(RpcLinkPtr link);
 
-// The other side: answers ListBlobs and CollectBlobs. Before server.Start.
-void ServePlace(RpcServer& server, BlobPlacePtr local);
+// The other side: answers ListBlobs and CollectBlobs.
+void ServePlace(RequestDesk& desk, BlobPlacePtr local);
 
 }  // namespace baton

@@ -47,11 +47,11 @@ void ServeGet(const BlobStorePtr& local, const RpcLinkPtr& link, pb::Envelope re
 
 }  // namespace
 
-void ServeBlobs(RpcServer& server, BlobStorePtr local) {
-  server.Handle(pb::Envelope::kPutBlob, [local](const RpcLinkPtr& link, pb::Envelope request) {
+void ServeBlobs(RequestDesk& desk, BlobStorePtr local) {
+  desk.Handle(pb::Envelope::kPutBlob, [local](const RpcLinkPtr& link, pb::Envelope request) {
     ServePut(local, link, std::move(request));
   });
-  server.Handle(pb::Envelope::kGetBlob, [local](const RpcLinkPtr& link, pb::Envelope request) {
+  desk.Handle(pb::Envelope::kGetBlob, [local](const RpcLinkPtr& link, pb::Envelope request) {
     ServeGet(local, link, std::move(request));
   });
 }

@@ -20,7 +20,7 @@
 #include "absl/status/statusor.h"
 #include "base/executor.h"
 #include "rpc/rpc_link.h"
-#include "rpc/rpc_server.h"
+#include "store/request_desk.h"
 
 namespace baton {
 
@@ -58,14 +58,14 @@ struct ReplicationOptions {
 // local copy and min-copies in all are synced, or as soon as they can no longer be reached. The
 // local copy is required: a leader that cannot write its own disk acknowledges nothing.
 //
-// `peers` returns the open links to the other replicas and is called on `executor`, on which the
-// pushes are counted. Fault point: submission.stored-locally (a job graph's local copy is synced,
+// `peers` returns the open links to the other replicas, on any thread; the pushes are counted on
+// `executor`. Fault point: submission.stored-locally (a job graph's local copy is synced,
 // whatever the peers have by then).
 using PeerLinks = std::function<std::vector<RpcLinkPtr>()>;
 BlobStorePtr NewReplicatedBlobStore(BlobStorePtr local, PeerLinks peers, ExecutorPtr executor,
                                     ReplicationOptions options);
 
-// Answers PutBlob and GetBlob of the other replicas from this one's disk. Call before server.Start.
-void ServeBlobs(RpcServer& server, BlobStorePtr local);
+// Answers PutBlob and GetBlob of the other replicas from this one's disk.
+void ServeBlobs(RequestDesk& desk, BlobStorePtr local);
 
 }  // namespace baton

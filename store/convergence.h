@@ -12,8 +12,7 @@
 //
 // Bounded: a few pulls at once, and no more bytes a second than the limit says.
 //
-// Lives on one executor, that of the coordination client. Owned by the ReplicaStore; ends with its
-// last reference.
+// Lives on one executor, the journal's. Owned by the ReplicaStore; ends with its last reference.
 
 #pragma once
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/digest.h"
 #include "base/fault_point.h"
 #include "base/log.h"
@@ -135,6 +136,9 @@ class ZnodeJobGraphStore final : public JobGraphStore,
   // The pointer first: it is what tells, after an unknown outcome, whether this was applied.
   std::vector<CoordinationOp> NewPointerOps(const JobId& id, std::string data) const {
     const auto& paths = fence_->paths();
+    if (Broken(Break::kEndedIdsRunAgain)) {
+      return {CoordinationOp::Create(paths.job(id), std::move(data))};
+    }
     return {CoordinationOp::Create(paths.job(id), std::move(data)),
             CoordinationOp::Create(paths.result(id), ""),
             CoordinationOp::Delete(paths.result(id), kAnyVersion)};

@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "base/deliberate_break.h"
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -125,8 +126,10 @@ class ZnodeJobResultStore final : public JobResultStore,
   void CommitResult(JobId id, pb::JobResult result, StatusCallback callback) {
     const auto& paths = fence_->paths();
     std::string data = result.SerializeAsString();
-    fence_->Commit({CoordinationOp::Delete(paths.job(id), kAnyVersion),
-                    CoordinationOp::Create(paths.result(id), std::move(data))},
+    std::vector<CoordinationOp> ops{CoordinationOp::Delete(paths.job(id), kAnyVersion),
+                                    CoordinationOp::Create(paths.result(id), std::move(data))};
+    if (Broken(Break::kEndedPointersKept)) ops.erase(ops.begin());
+    fence_->Commit(std::move(ops),
                    BindTo(executor_, [self = shared_from_this(), id, result = std::move(result),
                                       callback = std::move(callback)](absl::Status status) mutable {
                      self->OnCommitted(id, std::move(result), status, std::move(callback));

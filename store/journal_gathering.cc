@@ -111,10 +111,10 @@ void GatherJournals(JournalSources sources, JournalsCallback callback) {
   std::make_shared<Gathering>(std::move(sources), std::move(callback))->Begin();
 }
 
-void ServeJournal(RpcServer& server, RecordJournalPtr journal, std::function<bool()> leads,
+void ServeJournal(RequestDesk& desk, RecordJournalPtr journal, std::function<bool()> leads,
                   std::function<Epoch()> epoch_seen) {
-  server.Handle(pb::Envelope::kReadJournal, [journal, leads, epoch_seen](const RpcLinkPtr& link,
-                                                                         pb::Envelope request) {
+  desk.Handle(pb::Envelope::kReadJournal, [journal, leads, epoch_seen](const RpcLinkPtr& link,
+                                                                       pb::Envelope request) {
     const uint32_t limit = std::clamp(request.read_journal().limit(), 1u, kRecordsPerPage);
     pb::Envelope address;
     address.set_correlation_id(request.correlation_id());

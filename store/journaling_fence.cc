@@ -16,7 +16,9 @@ class JournalingFence final : public LeaderFence {
     std::vector<CoordinationOp> copy = ops;
     fence_->Commit(std::move(ops), [journal = journal_, ops = std::move(copy),
                                     callback = std::move(callback)](absl::Status status) mutable {
-      if (status.ok()) journal->Apply(ops);
+      if (status.ok()) {
+        journal->executor()->Post([journal, ops = std::move(ops)] { journal->Apply(ops); });
+      }
       callback(std::move(status));
     });
   }

@@ -4,8 +4,8 @@
 // committer does not wait for the journal: it is for the day when ZooKeeper's data is lost, and may
 // then lack what was committed within the last milliseconds.
 //
-// Threading: as LeaderFence. The journal lives on the coordination client's executor, where the
-// fence answers.
+// Threading: as LeaderFence. It posts to the journal's executor from where the fence answers: in
+// the order in which the commits took effect.
 
 #pragma once
 

@@ -13,7 +13,9 @@
 //
 // What cannot be written (a full disk) is dropped from memory too: the next reading learns it anew.
 //
-// Lives on one executor, that of the coordination client: every method there, every callback there.
+// Lives on one executor, the store's: every method but executor() there, every callback there. What
+// the coordination client answers is posted to it from the client's executor, so that readings and
+// commits come here in the order of their effects.
 
 #pragma once
 
@@ -53,6 +55,8 @@ class RecordJournal : public std::enable_shared_from_this<RecordJournal> {
   static constexpr const char* kMembers = "members";
 
   RecordJournal(KvEnginePtr engine, ExecutorPtr executor, CoordinationPaths paths);
+
+  const ExecutorPtr& executor() const { return executor_; }
 
   // Reads what earlier lives have written; before anything else.
   void Load(StatusCallback callback);

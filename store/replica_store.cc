@@ -27,9 +27,10 @@ ReplicaStore::ReplicaStore(Dependencies dependencies)
           std::move(dependencies.metrics), dependencies.options.convergence})) {}
 
 void ReplicaStore::Serve(RpcServer& server) {
-  ServeBlobs(server, local_);
-  ServePlace(server, place_);
-  ServeJournal(server, journal_, leads_, known_epoch_);
+  RequestDesk desk(server, executor_);
+  ServeBlobs(desk, local_);
+  ServePlace(desk, place_);
+  ServeJournal(desk, journal_, leads_, known_epoch_);
 }
 
 BlobPlaces ReplicaStore::places() const {
@@ -42,44 +43,56 @@ BlobPlaces ReplicaStore::places() const {
   };
 }
 
-void ReplicaStore::Load(absl::AnyInvocable<void()> loaded) {
-  if (alone()) return executor_->Post(std::move(loaded));
-  journal_->Load(
-      IfAlive(weak_from_this(),
-              [loaded = std::move(loaded)](ReplicaStore& self, const absl::Status& status) mutable {
-                if (status.ok()) {
-                  log::Info("journal read records={} epoch={}", self.journal_->size(),
-                            self.journal_->highest_epoch().value);
-                } else {
-                  // It is learned again from the tree; meanwhile this replica knows less than it
-                  // might.
-                  log::Error("the journal is unreadable error=\"{}\"", Message(status));
-                }
-                loaded();
-              }));
+void ReplicaStore::Load(absl::AnyInvocable<void(Epoch)> loaded) {
+  executor_->Post(
+      IfAlive(weak_from_this(), [loaded = std::move(loaded)](ReplicaStore& self) mutable {
+        if (self.alone()) return loaded(Epoch{});
+        self.journal_->Load(IfAlive(
+            self.weak_from_this(),
+            [loaded = std::move(loaded)](ReplicaStore& self, const absl::Status& status) mutable {
+              self.OnLoaded(status);
+              loaded(self.journal_->highest_epoch());
+            }));
+      }));
+}
+
+void ReplicaStore::OnLoaded(const absl::Status& status) const {
+  if (status.ok()) {
+    log::Info("journal read records={} epoch={}", journal_->size(),
+              journal_->highest_epoch().value);
+  } else {
+    // It is learned again from the tree; meanwhile this replica knows less than it might.
+    log::Error("the journal is unreadable error=\"{}\"", Message(status));
+  }
 }
 
 void ReplicaStore::RecoverTree(const std::string& self, std::set<std::string> without,
                                TreeRecoveryCallback callback) {
   if (alone()) return callback(FailedPrecondition("without ZooKeeper there is no tree to rebuild"));
-  if (!journal_->loaded()) return callback(Unavailable("the journal is not read yet"));
-  baton::RecoverTree({executor_, client_, paths_, journal_, peers_, self, known_epoch_},
-                     std::move(without), std::move(callback));
+  executor_->Post([store = shared_from_this(), self, without = std::move(without),
+                   callback = std::move(callback)]() mutable {
+    if (!store->journal_->loaded()) return callback(Unavailable("the journal is not read yet"));
+    baton::RecoverTree({store->executor_, store->client_, store->paths_, store->journal_,
+                        store->peers_, self, store->known_epoch_},
+                       std::move(without), std::move(callback));
+  });
 }
 
 void ReplicaStore::OnView(const LeadershipView& view) {
   if (alone()) return;
-  journal_->NoteEpoch(Epoch{view.last_winner.epoch()});
-  if (view.members.version() == 0) return;
-  journal_->Learn(paths_.members(), view.members.SerializeAsString());
+  executor_->Post([journal = journal_, epoch = Epoch{view.last_winner.epoch()},
+                   path = paths_.members(), members = view.members] {
+    journal->NoteEpoch(epoch);
+    if (members.version() != 0) journal->Learn(path, members.SerializeAsString());
+  });
 }
 
 void ReplicaStore::Converge() {
-  if (!alone()) convergence_->Start();
+  if (!alone()) executor_->Post([convergence = convergence_] { convergence->Start(); });
 }
 
 void ReplicaStore::OnPeer() {
-  if (!alone()) convergence_->Hurry();
+  if (!alone()) executor_->Post([convergence = convergence_] { convergence->Hurry(); });
 }
 
 LeaderFencePtr ReplicaStore::Journaled(LeaderFencePtr fence) const {

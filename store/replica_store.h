@@ -1,7 +1,9 @@
 // What one replica keeps, wired together: the blobs on its disk and their replication, the journal
 // of the records in ZooKeeper, and the convergence that fills both.
 //
-// Lives on one executor, that of the coordination client: every method there. Owned by the Replica;
+// Lives on an executor of its own: here every blob is hashed, copied and parsed, and nothing that
+// is to be punctual (pings, confirmations, lease queries) may wait behind that. Its methods may be
+// called from any thread, and post; what the callers pass in is called there. Owned by the Replica;
 // ends with it.
 
 #pragma once
@@ -46,9 +48,9 @@ class ReplicaStore : public std::enable_shared_from_this<ReplicaStore> {
     ExecutorPtr executor;
     std::weak_ptr<CoordinationClient> client;
     CoordinationPaths paths;
-    PeerLinks peers;
-    KnownEpoch known_epoch;
-    std::function<bool()> leads;  // this replica, now
+    PeerLinks peers;              // any thread
+    KnownEpoch known_epoch;       // any thread
+    std::function<bool()> leads;  // this replica, now; any thread
     std::shared_ptr<MetricsRegistry> metrics;
     StoreOptions options;
   };
@@ -58,8 +60,8 @@ class ReplicaStore : public std::enable_shared_from_this<ReplicaStore> {
   // Answers the other replicas. Before server.Start.
   void Serve(RpcServer& server);
 
-  // Reads the journal.
-  void Load(absl::AnyInvocable<void()> loaded);
+  // Reads the journal; `loaded` hears the highest epoch in it.
+  void Load(absl::AnyInvocable<void(Epoch)> loaded);
   // Begins to fill itself; after the coordination client has started.
   void Converge();
 
@@ -78,11 +80,11 @@ class ReplicaStore : public std::enable_shared_from_this<ReplicaStore> {
   // This replica's disk and its peers'; any thread.
   BlobPlaces places() const;
   const LocalBlobStorePtr& local() const { return local_; }
-  const RecordJournalPtr& journal() const { return journal_; }
   // The leader's, with its commits written to the journal.
   LeaderFencePtr Journaled(LeaderFencePtr fence) const;
 
  private:
+  void OnLoaded(const absl::Status& status) const;
   bool alone() const { return replicas_ == ReplicaSet::kAlone; }
 
   const ReplicaSet replicas_;

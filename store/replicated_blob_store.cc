@@ -125,11 +125,11 @@ class ReplicatedBlobStore final : public BlobStore,
       return executor_->Post(
           [callback = std::move(callback), status]() mutable { callback(status); });
     }
-    std::string digest = Sha256Hex(bytes);
-    auto blob = std::make_shared<const Blob>(Blob{kind, std::move(digest), std::move(bytes)});
-    executor_->Post([self = shared_from_this(), blob = std::move(blob),
+    executor_->Post([self = shared_from_this(), kind, bytes = std::move(bytes),
                      callback = std::move(callback)]() mutable {
-      self->Enqueue(std::move(blob), std::move(callback));
+      std::string digest = Sha256Hex(bytes);
+      self->Enqueue(std::make_shared<const Blob>(Blob{kind, std::move(digest), std::move(bytes)}),
+                    std::move(callback));
     });
   }
 

@@ -15,6 +15,8 @@ constexpr size_t kReadsAtOnce = 16;
 
 bool IsGone(const absl::Status& status) { return status.code() == absl::StatusCode::kNotFound; }
 
+// Bound to the journal is whatever the client answers: it goes from the client's executor to the
+// journal's in the order of the effects.
 class TreeReading : public std::enable_shared_from_this<TreeReading> {
  public:
   TreeReading(std::weak_ptr<CoordinationClient> client, CoordinationPaths paths,
@@ -27,9 +29,10 @@ class TreeReading : public std::enable_shared_from_this<TreeReading> {
   void Begin() {
     auto client = client_.lock();
     if (!client) return Finish(Aborted("the session is over"));
-    client->Sync(paths_.epoch(), [self = shared_from_this()](const absl::Status& status) {
-      status.ok() ? self->ReadEpoch() : self->Finish(status);
-    });
+    client->Sync(paths_.epoch(), BindTo(journal_->executor(),
+                                        [self = shared_from_this()](const absl::Status& status) {
+                                          status.ok() ? self->ReadEpoch() : self->Finish(status);
+                                        }));
   }
 
  private:
@@ -50,8 +53,11 @@ class TreeReading : public std::enable_shared_from_this<TreeReading> {
 
   void ReadEpoch() {
     if (auto client = Client()) {
-      client->Get(paths_.epoch(), nullptr,
-                  [self = shared_from_this()](auto node) { self->OnEpoch(std::move(node)); });
+      client->Get(
+          paths_.epoch(), nullptr,
+          BindTo(journal_->executor(), [self = shared_from_this()](absl::StatusOr<NodeData> node) {
+            self->OnEpoch(std::move(node));
+          }));
     }
   }
 
@@ -88,15 +94,17 @@ class TreeReading : public std::enable_shared_from_this<TreeReading> {
   void List(size_t index, const std::string& path, int levels, StepDone done) {
     auto client = Client();
     if (!client) return;
-    client->Children(path, nullptr,
-                     [self = shared_from_this(), index, path, levels, done = std::move(done)](
-                         absl::StatusOr<std::vector<std::string>> names) mutable {
-                       if (IsGone(names.status())) {
-                         return done(FailedPrecondition("the folder {} is missing", path));
-                       }
-                       if (!names.ok()) return done(names.status());
-                       self->OnListed(index, path, levels, *std::move(names), std::move(done));
-                     });
+    client->Children(
+        path, nullptr,
+        BindTo(journal_->executor(),
+               [self = shared_from_this(), index, path, levels,
+                done = std::move(done)](absl::StatusOr<std::vector<std::string>> names) mutable {
+                 if (IsGone(names.status())) {
+                   return done(FailedPrecondition("the folder {} is missing", path));
+                 }
+                 if (!names.ok()) return done(names.status());
+                 self->OnListed(index, path, levels, *std::move(names), std::move(done));
+               }));
   }
 
   void OnListed(size_t index, const std::string& path, int levels, std::vector<std::string> names,
@@ -140,12 +148,13 @@ class TreeReading : public std::enable_shared_from_this<TreeReading> {
   void ReadNode(const std::string& path, StepDone done) {
     auto client = Client();
     if (!client) return;
-    client->Get(path, nullptr,
-                [self = shared_from_this(), path,
-                 done = std::move(done)](absl::StatusOr<NodeData> node) mutable {
-                  if (node.ok()) self->journal_->Learn(path, std::move(node->data));
-                  done(node.ok() || IsGone(node.status()) ? absl::OkStatus() : node.status());
-                });
+    client->Get(
+        path, nullptr,
+        BindTo(journal_->executor(), [self = shared_from_this(), path, done = std::move(done)](
+                                         absl::StatusOr<NodeData> node) mutable {
+          if (node.ok()) self->journal_->Learn(path, std::move(node->data));
+          done(node.ok() || IsGone(node.status()) ? absl::OkStatus() : node.status());
+        }));
   }
 
   void Finish(const absl::Status& status) {

@@ -9,7 +9,7 @@
 // Bounded: a few reads at once. Restartable: what is read already counts, in any order; it ends,
 // for it reads only what one listing showed. Results never change, so those known are not read.
 //
-// Lives on the coordination client's executor; its calls hold it, it does not hold the client.
+// Lives on the journal's executor; its calls hold it, it does not hold the client.
 
 #pragma once
 

@@ -47,7 +47,9 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
   }
 
   void Read(const std::string& path, NodeCallback callback) {
-    if (auto client = Client()) client->Get(path, nullptr, std::move(callback));
+    if (auto client = Client()) {
+      client->Get(path, nullptr, BindTo(its_.executor, std::move(callback)));
+    }
   }
 
   void ReadEpoch() {
@@ -116,11 +118,12 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
         [self = shared_from_this(), folders = std::move(folders)](size_t i, StepDone done) {
           auto client = self->Client();
           if (!client) return;
-          client->Create(folders[i], "", NodeKind::kPersistent,
-                         [done = std::move(done)](absl::Status status) mutable {
-                           const bool there = status.code() == Code::kAlreadyExists;
-                           done(there ? absl::OkStatus() : std::move(status));
-                         });
+          client->Create(
+              folders[i], "", NodeKind::kPersistent,
+              BindTo(self->its_.executor, [done = std::move(done)](absl::Status status) mutable {
+                const bool there = status.code() == Code::kAlreadyExists;
+                done(there ? absl::OkStatus() : std::move(status));
+              }));
         },
         [self = shared_from_this()](const absl::Status& status) {
           status.ok() ? self->WriteRecords() : self->Finish(status);
@@ -189,9 +192,10 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
       ops.insert(ops.begin(), CoordinationOp::Create(epoch, ""));
       ops.push_back(CoordinationOp::Delete(epoch, kAnyVersion));
     }
-    client->Multi(std::move(ops), [done = std::move(done)](MultiResult result) mutable {
-      done(std::move(result.status));
-    });
+    client->Multi(std::move(ops),
+                  BindTo(its_.executor, [done = std::move(done)](MultiResult result) mutable {
+                    done(std::move(result.status));
+                  }));
   }
 
   void WriteEpoch() {
@@ -206,9 +210,10 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
     ops.push_back(epoch_node_
                       ? CoordinationOp::Set(its_.paths.epoch(), data, epoch_node_->stat.version)
                       : CoordinationOp::Create(its_.paths.epoch(), data));
-    client->Multi(std::move(ops), [self = shared_from_this()](const MultiResult& result) {
-      self->Finish(result.status);
-    });
+    client->Multi(std::move(ops),
+                  BindTo(its_.executor, [self = shared_from_this()](const MultiResult& result) {
+                    self->Finish(result.status);
+                  }));
   }
 
   void Finish(const absl::Status& status) {

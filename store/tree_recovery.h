@@ -12,7 +12,7 @@
 // The new epoch is above all that a member may have seen: theirs, if each of them was asked; where
 // some are left out by the operator, by a wide margin.
 //
-// Lives on the coordination client's executor; its calls hold it, it does not hold the client.
+// Lives on the journal's executor; its calls hold it, it does not hold the client.
 
 #pragma once
 
@@ -28,9 +28,9 @@
 #include "ha/coordination_client.h"
 #include "ha/paths.h"
 #include "rpc/rpc_link.h"
-#include "rpc/rpc_server.h"
 #include "store/blob_store.h"
 #include "store/record_journal.h"
+#include "store/request_desk.h"
 
 namespace baton {
 
@@ -44,7 +44,7 @@ struct TreeRecoveryReport {
 using TreeRecoveryCallback = absl::AnyInvocable<void(absl::StatusOr<TreeRecoveryReport>)>;
 
 struct TreeRecoveryDependencies {
-  ExecutorPtr executor;
+  ExecutorPtr executor;  // the journal's
   std::weak_ptr<CoordinationClient> client;
   CoordinationPaths paths;
   RecordJournalPtr journal;
@@ -58,8 +58,8 @@ struct TreeRecoveryDependencies {
 void RecoverTree(TreeRecoveryDependencies dependencies, std::set<std::string> without,
                  TreeRecoveryCallback callback);
 
-// The other side: answers ReadJournal. Before server.Start.
-void ServeJournal(RpcServer& server, RecordJournalPtr journal, std::function<bool()> leads,
+// The other side: answers ReadJournal; asks `leads` and `epoch_seen` on the journal's executor.
+void ServeJournal(RequestDesk& desk, RecordJournalPtr journal, std::function<bool()> leads,
                   std::function<Epoch()> epoch_seen);
 
 }  // namespace baton

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 
@@ -57,6 +58,7 @@ void LeaderRegistration::RegisterAgain() {
 
 absl::Status LeaderRegistration::Check(const RpcLinkPtr& link, const std::string& registration_id) {
   if (!lease_->IsRunning()) return FailedPrecondition("no lease is running");
+  if (Broken(Break::kEndedRegistrationsObeyed)) return absl::OkStatus();
   if (registration_id_.empty() || registration_id != registration_id_) {
     return FailedPrecondition("registration {} has ended", registration_id);
   }

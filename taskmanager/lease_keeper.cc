@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 
 namespace baton {
@@ -20,6 +21,7 @@ bool LeaseKeeper::StartFrom(TimePoint request_sent) {
 }
 
 void LeaseKeeper::RenewFrom(TimePoint request_sent) {
+  if (Broken(Break::kLeaseFromAnswer)) request_sent = dependencies_.executor->Now();
   if (IsRunning()) Extend(request_sent);
 }
 

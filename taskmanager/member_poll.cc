@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/deliberate_break.h"
+
 namespace baton {
 
 void MemberPoll::Start(const Dependencies& dependencies, const pb::MemberList& members, Epoch epoch,
@@ -39,7 +41,7 @@ void MemberPoll::AskOver(const RpcLinkPtr& link, const pb::Member& member, LinkK
                  // The process behind it may have died a moment ago: only its port can tell.
                  self->AskAnew(member);
                } else {
-                 self->Finish(Verdict::kSomebodyMayLead);
+                 self->OnSilence();
                }
              });
 }
@@ -53,7 +55,7 @@ void MemberPoll::AskAnew(const pb::Member& member) {
         } else if (IsRefused(connection.status())) {
           self->MemberDone();  // a dead process leads nothing
         } else {
-          self->Finish(Verdict::kSomebodyMayLead);
+          self->OnSilence();
         }
       });
 }
@@ -61,7 +63,7 @@ void MemberPoll::AskAnew(const pb::Member& member) {
 void MemberPoll::OnConnected(const pb::Member& member, FrameConnectionPtr connection) {
   RpcLink::Open(std::move(connection), dependencies_.self, dependencies_.executor, kStepTimeout,
                 [self = shared_from_this(), member](absl::StatusOr<RpcLinkPtr> link) {
-                  if (!link.ok()) return self->Finish(Verdict::kSomebodyMayLead);
+                  if (!link.ok()) return self->OnSilence();
                   if ((*link)->peer().id() != member.replica_id()) {
                     (*link)->Close();
                     return self->Finish(Verdict::kSomebodyMayLead);
@@ -78,6 +80,11 @@ void MemberPoll::OnAnswer(const pb::LeaseQueryReply& reply) {
     return Finish(Verdict::kSomebodyMayLead);
   }
   MemberDone();
+}
+
+void MemberPoll::OnSilence() {
+  if (Broken(Break::kSilentMembersDoNotLead)) return MemberDone();
+  Finish(Verdict::kSomebodyMayLead);
 }
 
 void MemberPoll::MemberDone() {

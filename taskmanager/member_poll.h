@@ -48,6 +48,7 @@ class MemberPoll : public std::enable_shared_from_this<MemberPoll> {
   void AskAnew(const pb::Member& member);
   void OnConnected(const pb::Member& member, FrameConnectionPtr connection);
   void OnAnswer(const pb::LeaseQueryReply& reply);
+  void OnSilence();
   void MemberDone();
   void Finish(Verdict verdict);
 

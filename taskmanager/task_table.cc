@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/status.h"
 #include "rpc/attempt_id.h"
 
@@ -98,6 +99,8 @@ std::vector<pb::AttemptStatus> TaskTable::TakeReports(TimePoint now, size_t limi
     if (it == entries_.end()) continue;
     it->second.sent = now;
     reports.push_back(it->second.status);
+    const bool ended = it->second.status.phase() == pb::AttemptStatus::ENDED;
+    if (ended && Broken(Break::kReportsForgotten)) entries_.erase(it);
   }
   return reports;
 }

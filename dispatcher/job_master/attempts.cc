@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "dispatcher/job_master/job_master.h"
@@ -180,6 +181,7 @@ void JobMaster::OnSucceeded(SubtaskIndex index) {
 }
 
 void JobMaster::ConfirmWhenDurable(const ExecutionAttemptId& id) {
+  if (Broken(Break::kReportsConfirmedBeforeCommit)) deps_.resource_manager->ConfirmReport(id);
   writer_->Write(PointerWriter::Urgency::kCoalesce,
                  IfAlive(weak_from_this(), [id](JobMaster& self) {
                    self.unconfirmed_.erase(id);

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 
 namespace baton {
@@ -125,6 +126,7 @@ bool ExecutionGraph::IsConsumable(SubtaskIndex index) const {
     const Vertex& source = vertices_[input.source];
     if (input.pattern == DistributionPattern::kAllToAll) continue;
     if (source.finished == source.subtasks.size()) continue;
+    if (Broken(Break::kInputsNotAwaited)) continue;
     const auto [begin, end] =
         PointwiseSources(index.subtask, static_cast<uint32_t>(source.subtasks.size()),
                          static_cast<uint32_t>(vertex.subtasks.size()));

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "rpc/attempt_id.h"
@@ -36,7 +37,7 @@ JobMaster::~JobMaster() {
 
 bool JobMaster::Start(Origin origin) {
   if (!graph_.ReadProgress(pointer_)) return false;
-  cancel_durable_ = pointer_.cancelling();
+  cancel_durable_ = pointer_.cancelling() && !Broken(Break::kCancelsForgotten);
   failing_cause_ = pointer_.failing_cause();
   reconciling_ = origin == Origin::kRecovered;
   MoveTo(reconciling_ ? JobStatus::kReconciling : JobStatus::kCreated);
@@ -81,6 +82,7 @@ void JobMaster::Cancel(absl::AnyInvocable<void(absl::Status)> callback) {
     return callback(ResourceExhausted("too many cancellations of job {} wait", id_.ToString()));
   }
   ++waiting_cancels_;
+  if (Broken(Break::kCancelsBeforeCommit)) std::exchange(callback, [](auto) {})(absl::OkStatus());
   pointer_.set_cancelling(true);
   auto answer = std::make_shared<absl::AnyInvocable<void(absl::Status)>>(std::move(callback));
   writer_->Write(PointerWriter::Urgency::kNow,

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "dispatcher/job_master/job_master.h"
 
@@ -13,6 +14,7 @@ void JobMaster::OnRosterSettled() {
   if (!std::exchange(reconciling_, false)) return;
   size_t claimed = 0;
   std::vector<ReportedAttempt> adopted;
+  if (Broken(Break::kNothingAdopted)) claims_.clear();
   for (auto& [index, claims] : std::exchange(claims_, {})) {
     claimed += claims.size();
     if (!claims.empty()) Reconcile(index, std::move(claims), &adopted);

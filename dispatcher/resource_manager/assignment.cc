@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -54,10 +55,12 @@ size_t ResourceManager::CountWaiting(size_t enough) const {
 // A leader that has not confirmed itself of late may be paused or deposed: it orders nothing (3.5,
 // I4). The tick comes back to what is held.
 bool ResourceManager::IsConfirmed() const {
-  return deps_.executor->Now() - deps_.fence->last_confirmation() <= kConfirmationLife;
+  return deps_.executor->Now() - deps_.fence->last_confirmation() <= kConfirmationLife ||
+         Broken(Break::kOrdersUnconfirmed);
 }
 
 void ResourceManager::RunRound() {
+  using Enlistment = TaskManagerSession::Enlistment;
   if (!IsConfirmed()) return;
   std::vector<SessionPtr> workers;
   std::vector<WorkerSlots> slots;
@@ -67,13 +70,12 @@ void ResourceManager::RunRound() {
     if (!wanted || !session->link || session->drain || session->free_slots() == 0) continue;
     if (deps_.executor->Now() < session->turns_away_until) continue;
     // It may hold tasks from now on: that must be durable before the first deployment.
-    if (!session->may_hold_tasks()) {
-      using Enlistment = TaskManagerSession::Enlistment;
-      const bool busy = session->enlistment == Enlistment::kEnlisting ||
-                        session->enlistment == Enlistment::kDelisting;
-      if (!busy) Enlist(session);
-      continue;
-    }
+    const bool known = session->may_hold_tasks() || (Broken(Break::kNewGuardianNotEnlisted) &&
+                                                     session->enlistment == Enlistment::kEnlisted);
+    const bool busy = session->enlistment == Enlistment::kEnlisting ||
+                      session->enlistment == Enlistment::kDelisting;
+    if (!known && !busy) Enlist(session);
+    if (!known && !Broken(Break::kRosterWrittenAfterDeployment)) continue;
     workers.push_back(session);
     slots.push_back({session->description.slots(), session->free_slots()});
     free += session->free_slots();

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "dispatcher/resource_manager/resource_manager.h"
@@ -100,7 +101,8 @@ void ResourceManager::DelistEmptyOnes() {
   using Enlistment = TaskManagerSession::Enlistment;
   const TimePoint now = deps_.executor->Now();
   for (auto& [id, session] : sessions_) {
-    if (session->enlistment != Enlistment::kEnlisted || !session->attempts.empty() ||
+    const bool busy = !session->attempts.empty() && !Broken(Break::kBusyWorkersDelisted);
+    if (session->enlistment != Enlistment::kEnlisted || busy ||
         now - session->empty_since < kEmptyBeforeDelisting) {
       continue;
     }

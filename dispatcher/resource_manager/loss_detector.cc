@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 
 namespace baton {
@@ -53,15 +54,18 @@ bool LossDetector::IsCurrent(const WatchedPtr& watched) const {
 }
 
 TimePoint LossDetector::LeaseEnd(const Watched& watched) const {
+  const Duration lease = std::max(deps_.options.lease, watched.suspect.lease);
   return std::max({deps_.leading_since, watched.suspect.last_answered, watched.last_way2_answer}) +
-         std::max(deps_.options.lease, watched.suspect.lease) + deps_.options.margin;
+         (Broken(Break::kLeaseWaitedByHalf) ? lease / 2 : lease) + deps_.options.margin;
 }
 
 void LossDetector::Tick(const WatchedPtr& watched) {
   if (!IsCurrent(watched)) return;
   const TimePoint now = deps_.executor->Now();
+  const Duration grace =
+      Broken(Break::kGuardianGraceOmitted) ? Duration::zero() : deps_.options.guardian_grace;
   if (!watched->deciding) {
-    if (watched->dead_since && now - *watched->dead_since >= deps_.options.guardian_grace) {
+    if (watched->dead_since && now - *watched->dead_since >= grace) {
       ConfirmAndReport(watched, "its guardian is dead");
     } else if (now >= LeaseEnd(*watched)) {
       AskForLeaseAnswer(watched);
@@ -133,7 +137,8 @@ void LossDetector::ConfirmAndReport(const WatchedPtr& watched, std::string why) 
              IfAlive(weak_from_this(), [watched, why](LossDetector& self, absl::Status status) {
                if (!self.IsCurrent(watched)) return;
                watched->deciding = false;
-               if (!status.ok()) return;  // paused, or deposed: the next tick tries again
+               // Paused, or deposed: the next tick tries again.
+               if (!status.ok() && !Broken(Break::kLossUnconfirmed)) return;
                self.Forget(watched->id);
                log::Warning("TaskManager is lost tm={} why={}", watched->id.value(), why);
                self.on_lost_(watched->id, why);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "fmt/format.h"
@@ -67,6 +68,7 @@ void ResourceManager::OnLinkClosed(const RpcLink* link) {
   session.link = nullptr;
   log::Info("TaskManager disconnected tm={} attempts={}", session.id.value(),
             session.attempts.size());
+  if (Broken(Break::kClosedLinkIsLoss)) return OnLost(TaskManagerId(session.id), "its link closed");
   loss_detector_->Watch(session.id, SuspectOf(session));
 }
 
@@ -154,6 +156,7 @@ void ResourceManager::ConfirmReport(const ExecutionAttemptId& id) {
 void ResourceManager::LoseAttempt(TaskManagerSession& session, const ExecutionAttemptId& id,
                                   LossReason reason, const std::string& why) {
   if (!session.attempts.contains(id)) return;
+  if (Broken(Break::kSlotsLeak)) ++session.active;
   RemoveAttempt(session, id);
   if (auto it = sources_.find(id.job); it != sources_.end()) {
     it->second.source->OnAttemptLost(id, reason, why);

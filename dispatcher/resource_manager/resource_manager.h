@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "base/deliberate_break.h"
 #include "base/executor.h"
 #include "base/random.h"
 #include "dispatcher/resource_manager/assignment_policy.h"
@@ -86,7 +87,9 @@ class ResourceManager final : public ResourceManagerGateway,
   void OnDemandChanged(const JobId& job) override;
   void CancelAttempt(const ExecutionAttemptId& id) override;
   void ConfirmReport(const ExecutionAttemptId& id) override;
-  bool roster_settled() const override { return roster_loaded_ && awaited_.empty(); }
+  bool roster_settled() const override {
+    return roster_loaded_ && (awaited_.empty() || Broken(Break::kRosterNotAwaited));
+  }
 
   // operators.cc
   using StatusCallback = absl::AnyInvocable<void(absl::Status)>;

@@ -59,6 +59,11 @@ class SimulatedNetwork : public std::enable_shared_from_this<SimulatedNetwork> {
 
   size_t open_connections() const;
 
+  // Nothing comes through from here to there.
+  bool IsCut(const std::string& from, const std::string& to) const {
+    return lost_hosts_.contains(from) || lost_hosts_.contains(to) || cuts_.contains({from, to});
+  }
+
  private:
   class Connection;
   class Listener;
@@ -73,9 +78,6 @@ class SimulatedNetwork : public std::enable_shared_from_this<SimulatedNetwork> {
     uint64_t id = 0;
   };
 
-  bool IsCut(const std::string& from, const std::string& to) const {
-    return lost_hosts_.contains(from) || lost_hosts_.contains(to) || cuts_.contains({from, to});
-  }
   Duration Latency() {
     return latency_ + (jitter_ > Duration::zero() ? random_->Below(jitter_) : Duration::zero());
   }

@@ -1,22 +1,59 @@
 #include "tests/simulation/recorder.h"
 
-#include <gtest/gtest.h>
-
-#include "ha/leader_election.h"
-#include "store/records.pb.h"
+#include <algorithm>
 
 namespace baton {
+namespace {
 
-Recorder::Recorder(ExecutorPtr executor, CoordinationClientPtr admin, CoordinationPaths paths)
-    : executor_(std::move(executor)), admin_(std::move(admin)), paths_(std::move(paths)) {}
+// A lease that is not renewed ends so long after the silence began, and a little later: whoever was
+// silent may also have come back just too late.
+constexpr Duration kSilenceCounts = std::chrono::seconds(25);
 
-void Recorder::Start() { WatchEpoch(); }
+}  // namespace
 
-void Recorder::Know(const SimulatedJob& job) {
-  if (jobs_.emplace(job.id, job).second) WatchResult(job.id);
+Recorder::Recorder(ExecutorPtr executor, std::shared_ptr<TreeJudge> tree, OnViolation on_violation)
+    : executor_(std::move(executor)), tree_(std::move(tree)), violated_(std::move(on_violation)) {}
+
+void Recorder::Start() {
+  tree_->Listen([weak = weak_from_this()](const JobId& job, const std::string& outcome) {
+    if (auto self = weak.lock()) self->OnResult(job, outcome);
+  });
 }
 
-FakeProcessLauncher::Script Recorder::ScriptFor(const LaunchSpec& spec) {
+// ---- harm
+
+void Recorder::Harm(const std::string& worker) {
+  // Also what has ended there: its report may not have arrived.
+  for (auto& [subtask, history] : history_) {
+    if (history.worker == worker) history.excused = true;
+  }
+}
+
+void Recorder::BeginHarm(const std::string& worker) {
+  ++harmed_[worker];
+  Harm(worker);
+}
+
+void Recorder::EndHarm(const std::string& worker) {
+  Harm(worker);
+  if (--harmed_[worker] == 0) harmed_.erase(worker);
+}
+
+void Recorder::EndSilence() {
+  --silent_;
+  silence_until_ = executor_->Now() + kSilenceCounts;
+}
+
+bool Recorder::MayLeasesEnd() const { return silent_ > 0 || executor_->Now() < silence_until_; }
+
+// ---- processes
+
+FakeProcessLauncher::Script Recorder::ScriptFor(const std::string& worker, Epoch obeyed,
+                                                const LaunchSpec& spec) {
+  if (spec.id.epoch < obeyed) {
+    violated_("I4", fmt::format("{} obeys a deployment of {} in epoch {}", worker,
+                                spec.id.ToString(), obeyed.value));
+  }
   FakeProcessLauncher::Script script;
   const auto& vertex = jobs_.at(spec.id.job).vertices.at(spec.id.vertex);
   script.runs_for = vertex.runs_for;
@@ -39,23 +76,43 @@ void Recorder::OnStart(const std::string& worker, const ExecutionAttemptId& id) 
   const Subtask subtask{id.job, id.vertex, id.subtask};
   History& history = history_[subtask];
   if (auto live = live_.find(subtask); live != live_.end()) {
-    ADD_FAILURE() << "I2: " << id.ToString() << " starts on " << worker << " while "
-                  << live->second.id.ToString() << " lives on " << live->second.worker;
+    violated_("I5", fmt::format("{} starts on {} while {} lives on {}", id.ToString(), worker,
+                                live->second.id.ToString(), live->second.worker));
   }
-  if (restarts_ == Restarts::kForbidden) {
-    EXPECT_EQ(history.starts, history.failures)
-        << "I11: " << id.ToString() << " runs again although nothing of it failed";
-  }
-  for (const auto& [vertex, input] : jobs_.at(id.job).InputsOf(id.vertex, id.subtask)) {
-    EXPECT_GT((history_[Subtask{id.job, vertex, input}].successes), 0u)
-        << "I6: " << id.ToString() << " starts before " << vertex << "/" << input << " has ended";
-  }
-  EXPECT_FALSE(outcomes_.contains(id.job))
-      << "I6: " << id.ToString() << " starts after its job ended as " << outcomes_[id.job];
+  CheckStart(worker, id, history);
+  CheckRestart(id, history);
+  history.failed = false;
+  history.excused = harmed_.contains(worker);
+  history.worker = worker;
   ++history.starts;
   ++total_starts_;
   last_start_ = executor_->Now();
   live_[subtask] = {id, worker};
+}
+
+void Recorder::CheckStart(const std::string& worker, const ExecutionAttemptId& id,
+                          const History& history) {
+  for (const auto& [vertex, input] : jobs_.at(id.job).InputsOf(id.vertex, id.subtask)) {
+    if (history_[Subtask{id.job, vertex, input}].successes > 0) continue;
+    violated_("I6", fmt::format("{} starts before {}/{} has ended", id.ToString(), vertex, input));
+  }
+  if (const std::string outcome = tree_->OutcomeOf(id.job); !outcome.empty()) {
+    violated_("I6", fmt::format("{} starts after its job ended as {}", id.ToString(), outcome));
+  }
+  if (tree_->IsFinished(id.job, id.vertex, id.subtask)) {
+    violated_("I2", fmt::format("{} runs again although it is on record as finished ({} starts)",
+                                id.ToString(), history.starts));
+  }
+  if (!tree_->IsOnRoster(worker)) {
+    violated_("P4", fmt::format("{} runs {} and is not on the roster", worker, id.ToString()));
+  }
+}
+
+void Recorder::CheckRestart(const ExecutionAttemptId& id, const History& history) {
+  if (restarts_ == Restarts::kAllowed || history.starts == 0 || history.failed) return;
+  if (restarts_ == Restarts::kExcused && history.excused) return;
+  violated_("I11", fmt::format("{} runs again although nothing of it failed (start {} on {})",
+                               id.ToString(), history.starts + 1, history.worker));
 }
 
 void Recorder::OnEnd(const ExecutionAttemptId& id, const pb::FinalReport& report) {
@@ -63,95 +120,74 @@ void Recorder::OnEnd(const ExecutionAttemptId& id, const pb::FinalReport& report
   History& history = history_[subtask];
   if (report.outcome() == pb::FinalReport::EXITED) {
     ++(report.exit_code() == 0 ? history.successes : history.failures);
+    history.failed = report.exit_code() != 0;
+  }
+  if (report.outcome() == pb::FinalReport::LEASE_EXPIRED && !history.excused) {
+    if (restarts_ == Restarts::kExcused && !MayLeasesEnd()) {
+      violated_("P5", id.ToString() + " loses its lease although no dispatcher was silent");
+    }
+    history.excused = true;
   }
   last_end_ = executor_->Now();
   auto live = live_.find(subtask);
   if (live != live_.end() && live->second.id == id) live_.erase(live);
 }
 
-void Recorder::WatchEpoch() {
-  auto again = IfAlive(weak_from_this(), [](Recorder& self) { self.WatchEpoch(); });
-  admin_->Get(paths_.epoch(), again, IfAlive(weak_from_this(), [again](Recorder& self, auto node) {
-                if (absl::IsNotFound(node.status())) return;
-                if (!node.ok()) return self.RetryWatch(again);
-                pb::LeaderRecord record;
-                ASSERT_TRUE(record.ParseFromString(node->data));
-                EXPECT_GE(record.epoch(), self.epoch_) << "I3: the epoch went back";
-                self.epoch_ = std::max(self.epoch_, record.epoch());
-              }));
-}
+// ---- jobs
 
-void Recorder::WatchResult(const JobId& job) {
-  auto again = IfAlive(weak_from_this(), [job](Recorder& self) { self.WatchResult(job); });
-  admin_->Get(paths_.result(job), again,
-              IfAlive(weak_from_this(), [job, again](Recorder& self, auto node) {
-                if (node.ok()) return self.OnResult(job, node->data);
-                if (!absl::IsNotFound(node.status())) return self.RetryWatch(again);
-                EXPECT_FALSE(self.outcomes_.contains(job)) << "I7: a result is gone";
-              }));
-}
-
-// The coordination service was away: nothing is watched then.
-void Recorder::RetryWatch(Task watch) {
-  executor_->PostAfter(std::chrono::milliseconds(100), std::move(watch));
-}
-
-void Recorder::OnResult(const JobId& job, const std::string& data) {
-  pb::JobResult result;
-  ASSERT_TRUE(result.ParseFromString(data));
-  auto [known, added] = outcomes_.emplace(job, result.outcome());
-  EXPECT_EQ(known->second, result.outcome())
-      << "I7: the result of " << job.ToString() << " changed";
-  if (cancelled_.contains(job)) {
-    EXPECT_EQ(result.outcome(), "CANCELED") << "I7: " << job.ToString() << " was cancelled";
+void Recorder::OnAcknowledged(const JobId& job) {
+  if (!acknowledged_.insert(job).second) return;
+  if (!tree_->OutcomeOf(job).empty()) ++ended_;
+  if (!tree_->Knows(job) && !tree_->IsExcused(job)) {
+    violated_("I1", job.ToString() + " is acknowledged and nowhere on record");
   }
-  if (!added) return;
+}
+
+void Recorder::OnResult(const JobId& job, const std::string& outcome) {
+  if (acknowledged_.contains(job)) ++ended_;
+  if (cancelled_.contains(job) && outcome != "CANCELED") {
+    violated_("I7", fmt::format("{} was cancelled and ends as {}", job.ToString(), outcome));
+  }
   for (const auto& [subtask, live] : live_) {
-    EXPECT_NE(subtask.job, job) << "I6: " << live.id.ToString() << " lives on " << live.worker
-                                << " after its job ended as " << result.outcome();
+    if (subtask.job != job) continue;
+    violated_("I6", fmt::format("{} lives on {} after its job ended as {}", live.id.ToString(),
+                                live.worker, outcome));
   }
-  if (result.outcome() != "FINISHED") return;
-  const SimulatedJob& graph = jobs_.at(job);
-  for (uint32_t v = 0; v < graph.vertices.size(); ++v) {
-    for (uint32_t s = 0; s < graph.vertices[v].parallelism; ++s) {
-      EXPECT_GT((history_[Subtask{job, v, s}].successes), 0u)
-          << "I6: " << job.ToString() << " is finished without " << v << "/" << s;
+  const auto graph = jobs_.find(job);
+  if (outcome != "FINISHED" || graph == jobs_.end()) return;
+  for (uint32_t v = 0; v < graph->second.vertices.size(); ++v) {
+    for (uint32_t s = 0; s < graph->second.vertices[v].parallelism; ++s) {
+      if (history_[Subtask{job, v, s}].successes > 0) continue;
+      violated_("I6", fmt::format("{} is finished without {}/{}", job.ToString(), v, s));
     }
   }
-}
-
-std::string Recorder::OutcomeOf(const JobId& job) const {
-  auto outcome = outcomes_.find(job);
-  return outcome == outcomes_.end() ? "" : outcome->second;
-}
-
-bool Recorder::AllEnded() const {
-  for (const JobId& job : acknowledged_) {
-    if (!outcomes_.contains(job)) return false;
-  }
-  return true;
 }
 
 std::string Recorder::DescribeUnfinished() const {
   std::string text;
   for (const JobId& job : acknowledged_) {
-    if (!outcomes_.contains(job)) {
-      text += fmt::format("I1: {} has no result; {} starts\n", job.ToString(), StartsOf(job));
+    if (tree_->OutcomeOf(job).empty()) {
+      text += fmt::format("{} has no result; {} starts\n", job.ToString(), StartsOf(job));
     }
   }
   return text;
 }
 
+size_t Recorder::RunningCancelled() const {
+  return static_cast<size_t>(std::ranges::count_if(
+      live_, [&](const auto& live) { return cancelled_.contains(live.first.job); }));
+}
+
 size_t Recorder::RunningOn(const std::string& worker) const {
-  size_t running = 0;
-  for (const auto& [subtask, live] : live_) running += live.worker == worker ? 1 : 0;
-  return running;
+  return static_cast<size_t>(
+      std::ranges::count_if(live_, [&](const auto& live) { return live.second.worker == worker; }));
 }
 
 size_t Recorder::StartsOf(const JobId& job) const {
   size_t starts = 0;
-  for (const auto& [subtask, history] : history_) {
-    if (subtask.job == job) starts += history.starts;
+  for (auto it = history_.lower_bound(Subtask{job, 0, 0});
+       it != history_.end() && it->first.job == job; ++it) {
+    starts += it->second.starts;
   }
   return starts;
 }

@@ -46,7 +46,7 @@ void SimulatedClient::Transfer(size_t replica) {
 
 void SimulatedClient::Try(std::shared_ptr<Errand> errand) {
   const std::string address = cluster_->RestAddress(errand->replica % cluster_->replicas());
-  cluster_->http()->Send(
+  cluster_->client_http().Send(
       address, errand->request, kTimeout, cluster_->client_executor(),
       IfAlive(
           weak_from_this(), [errand](SimulatedClient& self, absl::StatusOr<HttpResponse> response) {
@@ -70,9 +70,9 @@ std::optional<HttpResponse> SimulatedClient::Ask(size_t replica, const std::stri
   auto answer = std::make_shared<std::optional<absl::StatusOr<HttpResponse>>>();
   HttpRequest request{method, target, {}, body};
   if (!body.empty()) request.SetHeader("Content-Type", "application/json");
-  cluster_->http()->Send(cluster_->RestAddress(replica), std::move(request), limit,
-                         cluster_->client_executor(),
-                         [answer](absl::StatusOr<HttpResponse> response) { *answer = response; });
+  cluster_->client_http().Send(
+      cluster_->RestAddress(replica), std::move(request), limit, cluster_->client_executor(),
+      [answer](absl::StatusOr<HttpResponse> response) { *answer = response; });
   cluster_->RunUntil([&] { return answer->has_value(); }, limit + std::chrono::seconds(1));
   if (!answer->has_value() || !(*answer)->ok()) return std::nullopt;
   return ***answer;

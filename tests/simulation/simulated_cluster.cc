@@ -1,10 +1,6 @@
 #include "tests/simulation/simulated_cluster.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
 #include "base/fault_point.h"
@@ -16,39 +12,42 @@ namespace {
 constexpr char kRoot[] = "/baton";
 constexpr char kClusterId[] = "simulated";
 constexpr Duration kMaxDelay = std::chrono::milliseconds(3);  // to the coordination service
+// A dead guardian's tasks live on for so long at most: less than the grace that leaders give them.
+constexpr Duration kDying = std::chrono::milliseconds(900);
 
 }  // namespace
 
-SimulatedCluster::SimulatedCluster(uint64_t seed, Shape shape)
+SimulatedCluster::SimulatedCluster(uint64_t seed, Shape shape, OnViolation on_violation)
     : scheduler_(seed),
+      started_(scheduler_.Now()),
       shape_(shape),
+      violated_(std::move(on_violation)),
       random_(NewSeededRandom(seed)),
       network_(std::make_shared<SimulatedNetwork>(seed)),
-      http_(std::make_shared<SimulatedHttp>()) {
-  // A bug shows as an error line of the simulated processes; what the rest says is of interest only
-  // to who looks at one seed.
-  static const bool verbose = std::getenv("BATON_SIMULATION_LOG") != nullptr;
-  if (!verbose) {
-    EXPECT_TRUE(log::Init("simulation", "/dev/null", log::Level::kInfo).ok());
-  }
+      http_(std::make_shared<SimulatedHttp>(network_, NewRandom())) {
   log::SetSink([this](log::Level level, const std::string& line) { OnLogLine(level, line); });
   SetFaultPointHandler([this](std::string_view name) { OnFaultPoint(name); });
   network_->SetLatency(std::chrono::microseconds(100), std::chrono::microseconds(400));
   coordination_executor_ = NewExecutor("coordination");
   client_executor_ = NewExecutor("client");
-  coordination_ = std::make_shared<EmbeddedCoordinationServer>(coordination_executor_);
+  auto tree = std::make_shared<TreeJudge>(
+      Paths(), [this](const std::string& digest) { return CopiesOf(digest); }, violated_);
+  tree->DemandCopies(SettingsOf({}).store.replication.min_copies);
+  coordination_ =
+      std::make_shared<EmbeddedCoordinationServer>(coordination_executor_, tree, ZnodeTree());
   admin_ = NewEmbeddedClient(coordination_, client_executor_, kSession);
   admin_->Start([](SessionEvent) {});
-  recorder_ =
-      std::make_shared<Recorder>(client_executor_, admin_, CoordinationPaths(kRoot, kClusterId));
+  recorder_ = std::make_shared<Recorder>(client_executor_, tree, violated_);
   Advance(std::chrono::milliseconds(1));
   recorder_->Start();
+  client_http_ = http_->ForProcess("client");
   for (size_t i = 0; i < shape_.replicas; ++i) {
-    replicas_.push_back({"d" + std::to_string(i), std::make_shared<FakeDisk>(), nullptr});
+    replicas_.push_back({"d" + std::to_string(i), std::make_shared<ManualClock>(),
+                         std::make_shared<FakeDisk>(), nullptr});
     StartReplica(i);
   }
   for (size_t i = 0; i < shape_.workers; ++i) {
-    workers_.push_back({WorkerName(i), nullptr});
+    workers_.push_back({WorkerName(i), std::make_shared<ManualClock>(), nullptr});
     StartWorker(i);
   }
 }
@@ -67,20 +66,28 @@ std::shared_ptr<ManualExecutor> SimulatedCluster::NewExecutor(const std::string&
   return scheduler_.NewExecutor(name);
 }
 
+CoordinationPaths SimulatedCluster::Paths() { return {kRoot, kClusterId}; }
+
+size_t SimulatedCluster::CopiesOf(const std::string& digest) const {
+  return static_cast<size_t>(std::ranges::count_if(replicas_, [&](const ReplicaNode& node) {
+    return node.disk->HasUndamaged("job-graph", digest);
+  }));
+}
+
+// A bug shows as an error line of the simulated processes too.
 void SimulatedCluster::OnLogLine(log::Level level, const std::string& line) {
-  static const bool verbose = std::getenv("BATON_SIMULATION_LOG") != nullptr;
-  if (verbose) {
-    std::fprintf(stderr, "%10.4f %s\n",
-                 static_cast<double>(scheduler_.Now().time_since_epoch().count()) / 1e9 - 3600,
-                 line.c_str());
-  }
+  if (on_trace_) on_trace_(line);
   if (level != log::Level::kError) return;
   const bool explained = std::ranges::any_of(
       explained_, [&](const std::string& text) { return line.find(text) != std::string::npos; });
-  EXPECT_TRUE(explained) << "an error that no fault explains: " << line;
+  if (!explained) violated_("log", "an error that no fault explains: " + line);
 }
 
 // ---- time
+
+double SimulatedCluster::Seconds() const {
+  return std::chrono::duration<double>(scheduler_.Now() - started_).count();
+}
 
 // A process that dies at a fault point leaves by an exception: nothing of it runs after that point.
 void SimulatedCluster::Advance(Duration span) {
@@ -117,12 +124,13 @@ bool SimulatedCluster::IsReady() const {
 }
 
 void SimulatedCluster::AwaitReady() {
-  ASSERT_TRUE(RunUntil([this] { return IsReady(); })) << "the cluster does not come up";
+  if (!RunUntil([this] { return IsReady(); })) violated_("L1", "the cluster does not come up");
 }
 
 void SimulatedCluster::ExpectAllEnd(Duration limit) {
-  EXPECT_TRUE(RunUntil([this] { return recorder_->AllEnded(); }, limit))
-      << recorder_->DescribeUnfinished();
+  if (!RunUntil([this] { return recorder_->AllEnded(); }, limit)) {
+    violated_("L2", recorder_->DescribeUnfinished());
+  }
 }
 
 // ---- replicas
@@ -140,6 +148,7 @@ ReplicaSettings SimulatedCluster::SettingsOf(const ReplicaNode& node) const {
   settings.version = "simulated";
   settings.store.replication.min_copies = shape_.replicas > 1 ? 2 : 1;
   settings.dispatcher.lease.lease = kLease;
+  settings.dispatcher.collection = shape_.collection;
   return settings;
 }
 
@@ -147,15 +156,17 @@ void SimulatedCluster::StartReplica(size_t replica) {
   ReplicaNode& node = replicas_[replica];
   auto process = std::make_shared<ReplicaProcess>();
   const auto executor = [&](const std::string& role) {
-    process->executors.push_back(NewExecutor(node.name + "/" + role));
+    process->executors.push_back(scheduler_.NewExecutor(node.name + "/" + role, node.clock));
     return process->executors.back();
   };
   Replica::Dependencies deps;
   deps.ha_executor = executor("ha");
+  deps.store_executor = executor("store");
   deps.rest_executor = executor("rest");
-  deps.new_executor = [this, weak = std::weak_ptr(process), name = node.name]() -> ExecutorPtr {
+  deps.new_executor = [this, weak = std::weak_ptr(process), name = node.name,
+                       clock = node.clock]() -> ExecutorPtr {
     auto alive = weak.lock();
-    alive->executors.push_back(NewExecutor(name + "/leader"));
+    alive->executors.push_back(scheduler_.NewExecutor(name + "/leader", clock));
     return alive->executors.back();
   };
   deps.coordination = process->client =
@@ -163,16 +174,16 @@ void SimulatedCluster::StartReplica(size_t replica) {
   coordination_->SetDelay(process->client, std::chrono::microseconds(200) + Draw(kMaxDelay),
                           std::chrono::microseconds(200) + Draw(kMaxDelay));
   deps.frames = network_->NewProcess(node.name);
-  deps.http = http_;
+  deps.http = http_->ForProcess(node.name);
   deps.engine = process->engine =
       std::make_shared<FakeKvEngine>(node.disk, executor("disk"), StoreFamilies());
   deps.random = NewRandom();
   const ExecutorPtr ha = deps.ha_executor, rest = deps.rest_executor;
   process->replica = Replica::New(std::move(deps), SettingsOf(node));
   http_->Serve(RestAddress(replica), node.name, rest, &process->replica->rest());
-  ha->Post([replica = process->replica, address = RestAddress(replica)] {
+  ha->Post([this, replica = process->replica, address = RestAddress(replica)] {
     const absl::Status status = replica->Start(address);
-    EXPECT_TRUE(status.ok()) << status;
+    if (!status.ok()) violated_("L1", "a replica does not start: " + status.ToString());
   });
   node.process = std::move(process);
 }
@@ -220,15 +231,26 @@ void SimulatedCluster::ReconnectToCoordination(size_t replica) {
 
 size_t SimulatedCluster::Leader() const {
   for (size_t i = 0; i < replicas_.size(); ++i) {
-    if (!replicas_[i].process) continue;
+    if (!replicas_[i].process || replicas_[i].name != recorder_->tree().leader()) continue;
     const LeadershipView view = replicas_[i].process->replica->View();
     if (view.self_leads && view.last_winner.epoch() == recorder_->epoch()) return i;
   }
   return kNobody;
 }
 
+bool SimulatedCluster::IsAgreed() const {
+  size_t leaders = 0;
+  for (const ReplicaNode& node : replicas_) {
+    if (!node.process) return false;
+    const LeadershipView view = node.process->replica->View();
+    if (!view.leader || view.leader->epoch() != recorder_->epoch()) return false;
+    leaders += view.self_leads ? 1 : 0;
+  }
+  return leaders == 1;
+}
+
 size_t SimulatedCluster::AwaitLeader() {
-  EXPECT_TRUE(RunUntil([this] { return Leader() != kNobody; })) << "nobody leads";
+  if (!RunUntil([this] { return Leader() != kNobody; })) violated_("L1", "nobody leads");
   return Leader();
 }
 
@@ -268,12 +290,18 @@ TaskExecutorOptions SimulatedCluster::WorkerOptions(const std::string& name) con
 
 void SimulatedCluster::StartWorker(size_t worker) {
   WorkerNode& node = workers_[worker];
+  if (node.earlier) node.earlier->launcher->Kill();  // a TaskManager ends what it finds there
   auto process = std::make_shared<WorkerProcess>();
-  const auto executor = NewExecutor(node.name);
-  process->executors = {executor, NewExecutor(node.name + "/guardian")};
+  const auto executor = scheduler_.NewExecutor(node.name, node.clock);
+  process->executors = {executor, scheduler_.NewExecutor(node.name + "/guardian", node.clock)};
   process->launcher = std::make_shared<FakeProcessLauncher>(
       executor, NewRandom(), node.name + ":6124",
-      [recorder = recorder_](const LaunchSpec& spec) { return recorder->ScriptFor(spec); });
+      [recorder = recorder_, name = node.name,
+       weak = std::weak_ptr(process)](const LaunchSpec& spec) {
+        const auto alive = weak.lock();
+        return recorder->ScriptFor(name, alive ? alive->task_executor->epoch() : Epoch{}, spec);
+      });
+  process->launcher->SetGuardian(process->executors[1]);
   process->launcher->Observe(recorder_->ObserverOf(node.name));
   const FrameTransportPtr transport = network_->NewProcess(node.name);
   auto listener =
@@ -283,7 +311,7 @@ void SimulatedCluster::StartWorker(size_t worker) {
                           connection->Send(launcher->guardian_incarnation().value());
                           connection->Close();
                         });
-  ASSERT_TRUE(listener.ok()) << listener.status();
+  if (!listener.ok()) return violated_("L1", "a worker's port: " + listener.status().ToString());
   process->liveness = *std::move(listener);
   process->task_executor = TaskExecutor::Create(
       {executor, transport, process->launcher, NewRandom(), WorkerOptions(node.name)}, nullptr);
@@ -293,20 +321,23 @@ void SimulatedCluster::StartWorker(size_t worker) {
 
 void SimulatedCluster::KillWorker(size_t worker) {
   if (!workers_[worker].process) return;
+  recorder_->Harm(workers_[worker].name);
   network_->Kill(workers_[worker].name);
+  workers_[worker].process->launcher->Kill(client_executor_, kDying);
   BuryWorker(workers_[worker]);
 }
 
 void SimulatedCluster::LoseWorkerHost(size_t worker) {
+  recorder_->Harm(workers_[worker].name);
   network_->LoseHost(workers_[worker].name);
+  workers_[worker].process->launcher->Kill();
   BuryWorker(workers_[worker]);
 }
 
 void SimulatedCluster::BuryWorker(WorkerNode& node) {
-  const auto process = std::exchange(node.process, nullptr);
-  graveyard_.push_back(process);
-  process->launcher->Kill();
-  for (const auto& executor : process->executors) executor->Kill();
+  node.earlier = std::exchange(node.process, nullptr);
+  graveyard_.push_back(node.earlier);
+  for (const auto& executor : node.earlier->executors) executor->Kill();
 }
 
 bool SimulatedCluster::WorkerServes(size_t worker) const {
@@ -317,7 +348,18 @@ bool SimulatedCluster::WorkerServes(size_t worker) const {
 
 void SimulatedCluster::LoseGuardian(size_t worker) {
   const auto& process = workers_[worker].process;
-  process->executors[0]->Post([launcher = process->launcher] { launcher->LoseGuardian(); });
+  recorder_->Harm(workers_[worker].name);
+  process->executors[0]->Post([launcher = process->launcher] { launcher->LoseGuardian(kDying); });
+}
+
+void SimulatedCluster::PauseWorker(size_t worker) {
+  recorder_->BeginHarm(workers_[worker].name);
+  workers_[worker].process->executors[0]->Pause();
+}
+
+void SimulatedCluster::ResumeWorker(size_t worker) {
+  recorder_->EndHarm(workers_[worker].name);
+  if (workers_[worker].process) workers_[worker].process->executors[0]->Resume();
 }
 
 void SimulatedCluster::CutWorker(size_t worker) {

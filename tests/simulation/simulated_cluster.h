@@ -26,6 +26,7 @@
 #include "tests/rpc/fake_frame_transport.h"
 #include "tests/simulation/recorder.h"
 #include "tests/simulation/simulated_http.h"
+#include "tests/simulation/violation.h"
 #include "tests/store/fake_kv_engine.h"
 #include "tests/taskmanager/fake_process_launcher.h"
 
@@ -37,28 +38,35 @@ class SimulatedCluster {
     size_t replicas = 3;
     size_t workers = 2;
     uint32_t slots = 8;
+    CollectionOptions collection = {};
   };
   static constexpr Duration kLease = std::chrono::seconds(20);
   static constexpr Duration kSession = std::chrono::seconds(10);
 
-  explicit SimulatedCluster(uint64_t seed) : SimulatedCluster(seed, Shape()) {}
-  SimulatedCluster(uint64_t seed, Shape shape);
+  SimulatedCluster(uint64_t seed, Shape shape, OnViolation on_violation);
   ~SimulatedCluster();
 
   // Somebody leads, every replica may, every TaskManager serves.
   void AwaitReady();
   bool IsReady() const;
+  // Exactly one leads the newest epoch, and every replica says that it does.
+  bool IsAgreed() const;
 
   void Advance(Duration span);
   bool RunUntil(const std::function<bool()>& condition, Duration limit = std::chrono::seconds(120));
-  // Every acknowledged job ends; fails the test if not.
+  // Every acknowledged job ends; a violation if not.
   void ExpectAllEnd(Duration limit = std::chrono::minutes(5));
   Duration Draw(Duration below) { return random_->Below(below); }
   size_t DrawIndex(size_t count) { return static_cast<size_t>(random_->Next() % count); }
 
+  TimePoint Now() const { return scheduler_.Now(); }
+  double Seconds() const;  // since its start
+
   size_t replicas() const { return replicas_.size(); }
+  size_t workers() const { return workers_.size(); }
   std::string RestAddress(size_t replica) const;
   bool IsAlive(size_t replica) const { return replicas_[replica].process != nullptr; }
+  bool WorkerIsAlive(size_t worker) const { return workers_[worker].process != nullptr; }
   // Who leads the newest epoch by its own word; kNobody if it does not (yet).
   static constexpr size_t kNobody = SIZE_MAX;
   size_t Leader() const;
@@ -86,6 +94,13 @@ class SimulatedCluster {
   void CutWorker(size_t worker);  // from every replica, both ways
   void HealWorker(size_t worker);
   void LoseGuardian(size_t worker);  // and its tasks; another one takes its place
+  // The TaskManager is stopped; its guardian is not.
+  void PauseWorker(size_t worker);
+  void ResumeWorker(size_t worker);
+
+  // What this host takes for the time, from now on.
+  void SetClockOfReplica(size_t replica, ManualClock clock) { *replicas_[replica].clock = clock; }
+  void SetClockOfWorker(size_t worker, ManualClock clock) { *workers_[worker].clock = clock; }
 
   // Links between processes, by name ("d0", "t1").
   const std::string& ReplicaName(size_t replica) const { return replicas_[replica].name; }
@@ -97,12 +112,23 @@ class SimulatedCluster {
   void DropNextAnswer(size_t replica, EmbeddedCoordinationServer::LostAnswer lost);
   void PauseCoordination() { coordination_executor_->Pause(); }
   void ResumeCoordination() { coordination_executor_->Resume(); }
+  // Of an operator with a shell there.
+  CoordinationClient& admin() { return *admin_; }
+  static CoordinationPaths Paths();
 
   // Error lines with this text are explained by the faults of this test.
   void ExplainErrors(const std::string& text) { explained_.push_back(text); }
 
   Recorder& recorder() { return *recorder_; }
-  std::shared_ptr<SimulatedHttp> http() { return http_; }
+  void Violated(const std::string& invariant, const std::string& what) {
+    violated_(invariant, what);
+  }
+  // Sees every line that the simulated processes log, and what is done to them.
+  using OnTrace = std::function<void(const std::string& line)>;
+  void Trace(OnTrace on_trace) { on_trace_ = std::move(on_trace); }
+
+  SimulatedHttp& http() { return *http_; }
+  HttpTransport& client_http() { return *client_http_; }
   ExecutorPtr client_executor() { return client_executor_; }
   Random& random() { return *random_; }
   RandomPtr NewRandom() { return NewSeededRandom(random_->Next()); }
@@ -122,6 +148,7 @@ class SimulatedCluster {
   };
   struct ReplicaNode {
     std::string name;
+    std::shared_ptr<ManualClock> clock;
     std::shared_ptr<FakeDisk> disk;
     std::shared_ptr<ReplicaProcess> process;  // null: dead
   };
@@ -133,7 +160,9 @@ class SimulatedCluster {
   };
   struct WorkerNode {
     std::string name;
+    std::shared_ptr<ManualClock> clock;
     std::shared_ptr<WorkerProcess> process;  // null: dead
+    std::shared_ptr<WorkerProcess> earlier = nullptr;
   };
 
   ReplicaSettings SettingsOf(const ReplicaNode& node) const;
@@ -141,11 +170,16 @@ class SimulatedCluster {
   void OnFaultPoint(std::string_view name);
   void OnLogLine(log::Level level, const std::string& line);
 
+  size_t CopiesOf(const std::string& digest) const;
+
   ManualScheduler scheduler_;
+  const TimePoint started_;
   const Shape shape_;
+  const OnViolation violated_;
   const RandomPtr random_;
   const SimulatedNetworkPtr network_;
   const std::shared_ptr<SimulatedHttp> http_;
+  HttpTransportPtr client_http_;
   std::shared_ptr<ManualExecutor> coordination_executor_;
   std::shared_ptr<ManualExecutor> client_executor_;
   EmbeddedCoordinationServerPtr coordination_;
@@ -157,6 +191,7 @@ class SimulatedCluster {
   std::string fault_point_;
   bool died_at_fault_point_ = false;
   std::vector<std::string> explained_;
+  OnTrace on_trace_;
 };
 
 }  // namespace baton

@@ -5,18 +5,28 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
 
+#include "base/deliberate_break.h"
 #include "tests/simulation/simulated_client.h"
 #include "tests/simulation/simulated_cluster.h"
 
 namespace baton {
 
 struct Scenario {
-  explicit Scenario(uint64_t seed) : cluster(seed) {}
-  Scenario(uint64_t seed, SimulatedCluster::Shape shape) : cluster(seed, shape) {}
+  Scenario(uint64_t seed, SimulatedCluster::Shape shape)
+      : cluster(seed, shape, [](const std::string& invariant, const std::string& what) {
+          ADD_FAILURE() << invariant << ": " << what;
+        }) {
+    if (std::getenv("BATON_SIMULATION_LOG")) {
+      cluster.Trace([this](const std::string& line) {
+        std::fprintf(stderr, "%10.4f %s\n", cluster.Seconds(), line.c_str());
+      });
+    }
+  }
 
   SimulatedJob SubmitSingle(Duration runs_for, uint32_t parallelism = 1) {
     SimulatedJob job = SimulatedJob::Single(cluster.random(), runs_for, parallelism);
@@ -54,12 +64,23 @@ struct Scenario {
 // Runs `scenario(Scenario&, seed)` with a fresh cluster for each seed, until one fails.
 // BATON_SIMULATION_SEED=n runs that one alone, BATON_SIMULATION_SEEDS=n the first n,
 // BATON_SIMULATION_MOST_SEEDS=n no more than n (where each costs ten times as much).
+// BATON_SIMULATION_BREAK=name leaves out that rule (base/deliberate_break.h).
 template <class F>
 void ForEachSeed(uint64_t seeds, F scenario,
                  SimulatedCluster::Shape shape = SimulatedCluster::Shape()) {
+  // A bug shows as an error line, which the cluster judges.
+  const bool verbose = std::getenv("BATON_SIMULATION_LOG") != nullptr;
+  const log::Level least = verbose ? log::Level::kInfo : log::Level::kError;
+  ASSERT_TRUE(log::Init("simulation", "/dev/null", least).ok());
   const char* only = std::getenv("BATON_SIMULATION_SEED");
   const char* many = std::getenv("BATON_SIMULATION_SEEDS");
   const char* most = std::getenv("BATON_SIMULATION_MOST_SEEDS");
+  const char* broken = std::getenv("BATON_SIMULATION_BREAK");
+  if (broken) {
+    const auto found = FindBreak(broken);
+    ASSERT_TRUE(found) << "there is no break " << broken;
+    BreakDeliberately(*found);
+  }
   if (most) seeds = std::min<uint64_t>(seeds, std::strtoull(most, nullptr, 10));
   const uint64_t first = only ? std::strtoull(only, nullptr, 10) : 1;
   const uint64_t last = only ? first : many ? std::strtoull(many, nullptr, 10) : seeds;

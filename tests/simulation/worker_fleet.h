@@ -58,8 +58,9 @@ class WorkerFleet {
     const std::string liveness = name + ":6124";
     auto recorder = cluster_->recorder().shared_from_this();
     worker.launcher = std::make_shared<FakeProcessLauncher>(
-        executor, cluster_->NewRandom(), liveness,
-        [recorder](const LaunchSpec& spec) { return recorder->ScriptFor(spec); });
+        executor, cluster_->NewRandom(), liveness, [recorder, name](const LaunchSpec& spec) {
+          return recorder->ScriptFor(name, Epoch{}, spec);
+        });
     worker.launcher->Observe(recorder->ObserverOf(name));
     const FrameTransportPtr transport = cluster_->network().NewProcess(name);
     auto listener = transport->Listen(

@@ -199,7 +199,8 @@ TEST_F(BlobCollectorTest, APeersDiskIsCollectedThroughItsLink) {
   // The place behind the link is the leader's own disk here: the way there is what counts.
   auto server =
       std::make_shared<RpcServer>(network_->NewProcess("peer"), executor_, HelloOf("peer"));
-  ServePlace(*server, NewLocalPlace(local_, [this] { return known_; }));
+  RequestDesk desk(*server, executor_);
+  ServePlace(desk, NewLocalPlace(local_, [this] { return known_; }));
   ASSERT_TRUE(server->Start("peer:6123").ok());
   std::optional<RpcLinkPtr> opened;
   const FrameTransportPtr transport = network_->NewProcess("leader2");

@@ -197,11 +197,43 @@ class LyingPeer : public BlobStore {
 };
 
 TEST_F(BlobStoreTest, WhatAPeerSendsIsVerified) {
-  ServeBlobs(*AddPeer("liar").server, std::make_shared<LyingPeer>());
+  FakePeer& liar = AddPeer("liar");
+  RequestDesk desk(*liar.server, liar.executor);
+  ServeBlobs(desk, std::make_shared<LyingPeer>());
   EXPECT_EQ(Get(*NewStore(2), kDigest).status().code(), Code::kDataLoss);
   EXPECT_FALSE(Holds(*disk_, kDigest));
   ASSERT_TRUE(Put(*AddPeer("honest").local, kBytes).ok());
   EXPECT_EQ(*Get(*NewStore(2), kDigest), kBytes);
+}
+
+TEST_F(BlobStoreTest, APeerWhoseStoreIsBusyRefusesAndStillAnswers) {
+  FakePeer& b = AddPeer("b");
+  b.server->Handle(pb::Envelope::kPing, [](const RpcLinkPtr& link, const pb::Envelope& ping) {
+    pb::Envelope pong;
+    pong.mutable_pong();
+    link->Reply(ping, std::move(pong));
+  });
+  b.store_executor->Pause();
+  pb::Envelope request;
+  request.mutable_put_blob()->set_kind("job-graph");
+  request.mutable_put_blob()->set_content(std::string(12 << 20, 'x'));
+  request.mutable_put_blob()->set_digest(Sha256Hex(request.put_blob().content()));
+  std::vector<Answer<absl::StatusOr<pb::Envelope>>> answers;
+  for (int i = 0; i < 8; ++i) {
+    answers.push_back(NewAnswer<absl::StatusOr<pb::Envelope>>());
+    links_[0]->Call(request, std::chrono::minutes(1), Fill(answers.back()));
+    scheduler_.AdvanceBy(std::chrono::milliseconds(100));  // or its queue is full
+  }
+  EXPECT_EQ(Await(answers.back()).status().code(), Code::kResourceExhausted);
+  auto pong = NewAnswer<absl::StatusOr<pb::Envelope>>();
+  pb::Envelope ping;
+  ping.mutable_ping();
+  links_[0]->Call(ping, std::chrono::seconds(1), Fill(pong));
+  EXPECT_TRUE(Await(pong).ok()) << "it waits behind bytes";
+  EXPECT_FALSE(answers.front()->has_value());
+  b.store_executor->Resume();
+  EXPECT_TRUE(Await(answers.front()).ok());
+  EXPECT_TRUE(Await(answers[6]).ok());
 }
 
 TEST_F(BlobStoreTest, APeerStoresNothingThatIsNotWhatItIsCalled) {

@@ -211,6 +211,7 @@ TEST_F(TreeReadingTest, ALeaderJournalsWhatItCommits) {
   const auto added = Run<absl::StatusOr<pb::JobPointer>>(
       [&](auto done) { graphs->Add(Id(5), Graph("x"), {}, std::move(done)); });
   ASSERT_TRUE(added.ok());
+  Settle();  // the journal is on another strand
   EXPECT_TRUE(journal_->Knows(Pointer(5)));
   EXPECT_FALSE(journal_->Knows(paths_.result(Id(5)))) << "the guard of a submission is no result";
 }

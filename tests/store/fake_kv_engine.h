@@ -39,7 +39,9 @@ class FakeDisk {
   void FlipBit(const std::string& family, const std::string& key) {
     Locked([&] {
       auto it = synced_.find({family, key});
-      if (it != synced_.end() && !it->second.empty()) it->second[it->second.size() / 2] ^= 1;
+      if (it == synced_.end() || it->second.empty()) return;
+      it->second[it->second.size() / 2] ^= 1;
+      damaged_.insert({family, key});
     });
   }
   void Drop(const std::string& family, const std::string& key) {
@@ -47,7 +49,10 @@ class FakeDisk {
   }
   // The disk was lost and replaced.
   void Erase() {
-    Locked([&] { synced_.clear(); });
+    Locked([&] {
+      synced_.clear();
+      damaged_.clear();
+    });
   }
 
   size_t size() const {
@@ -65,6 +70,11 @@ class FakeDisk {
   bool Has(const std::string& family, const std::string& key) const {
     return Locked([&] { return synced_.contains({family, key}); });
   }
+  bool HasUndamaged(const std::string& family, const std::string& key) const {
+    return Locked([&] {
+      return synced_.contains({family, key}) && !damaged_.contains({family, key});
+    });
+  }
 
  private:
   friend class FakeKvEngine;
@@ -81,6 +91,7 @@ class FakeDisk {
       if (full_) return ResourceExhausted("the disk is full");
       ++syncs_;
       for (const auto& write : writes) {
+        damaged_.erase({write.family, write.key});
         if (write.value) {
           synced_[{write.family, write.key}] = *write.value;
         } else {
@@ -94,6 +105,7 @@ class FakeDisk {
   mutable std::mutex mutex_;
   // Guarded by mutex_:
   std::map<Place, std::string> synced_;
+  std::set<Place> damaged_;  // by FlipBit, since it was written
   bool full_ = false;
   bool broken_ = false;
   size_t syncs_ = 0;

@@ -51,14 +51,17 @@ inline pb::Hello HelloOf(const std::string& id) {
 struct FakePeer {
   FakePeer(ManualScheduler& scheduler, FrameTransportPtr transport, const std::string& name)
       : executor(scheduler.NewExecutor(name)),
+        store_executor(scheduler.NewExecutor(name + "/store")),
         disk(std::make_shared<FakeDisk>()),
-        local(NewLocalBlobStore(std::make_shared<FakeKvEngine>(disk, executor, BlobFamilies()),
-                                executor)),
+        local(NewLocalBlobStore(
+            std::make_shared<FakeKvEngine>(disk, store_executor, BlobFamilies()), store_executor)),
         server(std::make_shared<RpcServer>(std::move(transport), executor, HelloOf(name))) {
-    ServeBlobs(*server, local);
+    RequestDesk desk(*server, store_executor);
+    ServeBlobs(desk, local);
   }
 
-  std::shared_ptr<ManualExecutor> executor;
+  std::shared_ptr<ManualExecutor> executor;        // of its links
+  std::shared_ptr<ManualExecutor> store_executor;  // of its bytes
   std::shared_ptr<FakeDisk> disk;
   LocalBlobStorePtr local;
   std::shared_ptr<RpcServer> server;
@@ -71,7 +74,10 @@ class ReplicaFixture : public testing::Test {
     for (auto& [name, peer] : peers_) peer->server->Stop();
     scheduler_.AdvanceBy(std::chrono::minutes(1));  // past every timeout
     // What still waits on an executor owns connections, and they own the executor.
-    for (auto& [name, peer] : peers_) peer->executor->Kill();
+    for (auto& [name, peer] : peers_) {
+      peer->executor->Kill();
+      peer->store_executor->Kill();
+    }
     executor_->Kill();
   }
 

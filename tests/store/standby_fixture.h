@@ -26,7 +26,8 @@ class StandbyFixture : public LeaderFixture {
     Prepare();
     server_link_ =
         std::make_shared<RpcServer>(network_->NewProcess("leader"), executor_, HelloOf("leader"));
-    ServeBlobs(*server_link_, local_);
+    RequestDesk desk(*server_link_, executor_);
+    ServeBlobs(desk, local_);
     EXPECT_TRUE(server_link_->Start("leader:6123").ok());
     StartStandby();
   }

@@ -139,8 +139,9 @@ TEST_F(TreeRecoveryTest, APeersJournalIsReadPageByPage) {
   leaders->NoteComplete();
   Settle();
   bool leads = true;
+  RequestDesk desk(*server_link_, executor_);
   ServeJournal(
-      *server_link_, leaders, [&] { return leads; }, [] { return Epoch{7}; });
+      desk, leaders, [&] { return leads; }, [] { return Epoch{7}; });
   Link();
   LoseTree();
   EXPECT_EQ(Recover().status().code(), Code::kFailedPrecondition) << "the peer leads";

@@ -1,9 +1,10 @@
 // A ProcessLauncher whose processes exist in virtual time only. A script decides for each launch
 // how long it runs and how it ends; the lease is enforced as a guardian would.
 //
-// Lives on the executor given to it. Kill() is the end of the whole TaskManager: no callback comes
-// any more, and nothing runs. Observers see every start and end, also those that nobody is told of:
-// a simulation checks P4 with them.
+// Lives on the executor given to it; its guardian, which starts and ends the processes, on that or
+// on one of its own, so that a TaskManager can be stopped and its guardian go on. Kill() is the end
+// of the whole TaskManager: no callback comes any more, and nothing runs. Observers see every start
+// and end, also those that nobody is told of: a simulation checks P4 with them.
 
 #pragma once
 
@@ -47,9 +48,12 @@ class FakeProcessLauncher final : public ProcessLauncher,
         random_(std::move(random)),
         liveness_address_(std::move(liveness_address)),
         script_for_(std::move(script_for)),
+        guardian_(executor_),
         incarnation_(random_->NewIncarnation()) {}
 
   void Observe(Observer observer) { observer_ = std::move(observer); }
+  // Before anything is launched.
+  void SetGuardian(ExecutorPtr executor) { guardian_ = std::move(executor); }
 
   void Start(Listener listener) override { listener_ = std::move(listener); }
 
@@ -81,8 +85,8 @@ class FakeProcessLauncher final : public ProcessLauncher,
 
   void SetLeaseDeadline(TimePoint deadline) override {
     lease_deadline_ = std::max(lease_deadline_, deadline);
-    executor_->PostAfter(
-        lease_deadline_ - executor_->Now(),
+    guardian_->PostAfter(
+        lease_deadline_ - guardian_->Now(),
         IfAlive(weak_from_this(), [](FakeProcessLauncher& self) { self.CheckLease(); }));
   }
 
@@ -125,19 +129,25 @@ class FakeProcessLauncher final : public ProcessLauncher,
     End(id, Report(pb::FinalReport::LAUNCH_FAILED, std::move(failure)));
   }
 
-  // The guardian dies and is replaced by another one.
-  void LoseGuardian() {
-    EndAll(pb::FinalReport::GUARDIAN_LOST, "the guardian died");
+  // The guardian dies and is replaced by another one. Its tasks are gone, and reported, within
+  // `dying`: the kernel takes its time.
+  void LoseGuardian(Duration dying = Duration::zero()) {
+    Doom(guardian_, dying);
     incarnation_ = random_->NewIncarnation();
     executor_->Post(IfAlive(weak_from_this(), [](FakeProcessLauncher& self) {
       if (self.listener_.on_guardian_lost) self.listener_.on_guardian_lost(Unavailable("killed"));
     }));
   }
 
-  // The TaskManager's process dies, its guardian ends every task.
+  // The TaskManager's process dies, and with its guardian every task.
   void Kill() {
     listener_ = {};
     EndAll(pb::FinalReport::GUARDIAN_LOST, "");
+  }
+  // The same; `kernel`, which goes on when the executor of this one does not, takes its time.
+  void Kill(const ExecutorPtr& kernel, Duration dying) {
+    listener_ = {};
+    Doom(kernel, dying);
   }
 
   std::set<ExecutionAttemptId> Running() const {
@@ -162,7 +172,7 @@ class FakeProcessLauncher final : public ProcessLauncher,
 
   template <class F>
   void After(Duration delay, const ExecutionAttemptId& id, uint64_t number, F action) {
-    executor_->PostAfter(delay,
+    guardian_->PostAfter(delay,
                          IfAlive(weak_from_this(), [id, number, action](FakeProcessLauncher& self) {
                            auto it = self.processes_.find(id);
                            if (it != self.processes_.end() && it->second.number == number) {
@@ -206,9 +216,11 @@ class FakeProcessLauncher final : public ProcessLauncher,
               self.End(i, self.Report(pb::FinalReport::TIMED_OUT, "ran too long"));
             });
     }
-    if (listener_.on_started) {
-      listener_.on_started(id, static_cast<int64_t>(1000 + number), process.started);
-    }
+    executor_->Post(IfAlive(
+        weak_from_this(), [id, number, started = process.started](FakeProcessLauncher& self) {
+          if (!self.listener_.on_started) return;
+          self.listener_.on_started(id, static_cast<int64_t>(1000 + number), started);
+        }));
   }
 
   void End(const ExecutionAttemptId& id, pb::FinalReport report) {
@@ -225,12 +237,26 @@ class FakeProcessLauncher final : public ProcessLauncher,
     }));
   }
 
+  // Whatever else would have become of the processes that are here.
+  void Doom(const ExecutorPtr& kernel, Duration dying) {
+    if (dying <= Duration::zero()) return EndAll(pb::FinalReport::GUARDIAN_LOST, "lost");
+    for (auto& [id, process] : processes_) {
+      process.number = ++last_number_;
+      kernel->PostAfter(
+          random_->Below(dying), [self = shared_from_this(), id = id, number = process.number] {
+            auto it = self->processes_.find(id);
+            if (it == self->processes_.end() || it->second.number != number) return;
+            self->End(id, self->Report(pb::FinalReport::GUARDIAN_LOST, "the guardian died"));
+          });
+    }
+  }
+
   void EndAll(pb::FinalReport::Outcome outcome, const std::string& failure) {
     while (!processes_.empty()) End(processes_.begin()->first, Report(outcome, failure));
   }
 
   void CheckLease() {
-    if (executor_->Now() >= lease_deadline_) {
+    if (guardian_->Now() >= lease_deadline_) {
       EndAll(pb::FinalReport::LEASE_EXPIRED, "the lease ended");
     }
   }
@@ -239,6 +265,7 @@ class FakeProcessLauncher final : public ProcessLauncher,
   const RandomPtr random_;
   const std::string liveness_address_;
   const ScriptFor script_for_;
+  ExecutorPtr guardian_;
   Incarnation incarnation_;
   Listener listener_;
   Observer observer_;

@@ -1,0 +1,92 @@
+// Sees every change of the coordination service's tree at the instant at which it is committed, as
+// the journal that is told of it, and judges what stands there.
+//
+//   I1 a pointer goes only when its result comes   I3 epochs grow by one; what is written carries
+//   I7 a result never changes or goes              the newest; a member leads
+//   I8 what a pointer names is on min-copies disks when it is committed, and on one ever after
+//
+// Single-threaded, as the simulation is. Keeps the records it has seen, so that others may ask.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+#include "base/ids.h"
+#include "ha/journal.h"
+#include "ha/paths.h"
+#include "rpc/records.pb.h"
+#include "store/records.pb.h"
+#include "tests/simulation/violation.h"
+
+namespace baton {
+
+class TreeJudge final : public Journal {
+ public:
+  // How many of the replicas' disks hold an undamaged copy of a graph.
+  using CopiesOf = std::function<size_t(const std::string& digest)>;
+  using OnResult = std::function<void(const JobId& job, const std::string& outcome)>;
+
+  TreeJudge(CoordinationPaths paths, CopiesOf copies_of, OnViolation on_violation)
+      : paths_(std::move(paths)),
+        copies_of_(std::move(copies_of)),
+        violated_(std::move(on_violation)) {}
+
+  void Listen(OnResult on_result) { on_result_ = std::move(on_result); }
+  void DemandCopies(size_t copies) { min_copies_ = copies; }
+  // Somebody else writes to this job's record: nothing holds for it any more.
+  void Excuse(const JobId& job) { excused_.insert(job); }
+  bool IsExcused(const JobId& job) const { return excused_.contains(job); }
+
+  // Journal: nothing is lost here, and nothing waits.
+  void Append(JournalRecord record, AppendCallback callback) override;
+  void Load(LoadCallback callback) override { callback(TreeImage()); }
+
+  // Every pointer's graph is readable somewhere, at this instant.
+  void CheckCopies() const;
+  // The fewest undamaged copies of any pointer's graph; SIZE_MAX without pointers.
+  size_t FewestCopies() const;
+
+  uint64_t epoch() const { return epoch_; }
+  const std::string& leader() const { return leader_; }  // of the last election
+  bool Knows(const JobId& job) const;                    // a pointer or a result
+  bool HasPointer(const JobId& job) const { return pointers_.contains(job); }
+  std::string OutcomeOf(const JobId& job) const;  // empty: there is none yet
+  bool IsOnRoster(const std::string& worker) const { return roster_.contains(worker); }
+  // It has finished, and no leader will forget it.
+  bool IsFinished(const JobId& job, uint32_t vertex, uint32_t subtask) const;
+  const std::map<JobId, pb::JobPointer>& pointers() const { return pointers_; }
+  size_t results() const { return outcomes_.size(); }
+
+ private:
+  using Data = std::optional<NodeData>;
+
+  void See(const std::string& path, const Data& node);
+  void SeeEpoch(const Data& node);
+  void SeeMembers(const Data& node);
+  void SeePointer(const JobId& job, const Data& node);
+  void SeeResult(const JobId& job, const Data& node);
+  void CheckEndings();
+
+  const CoordinationPaths paths_;
+  const CopiesOf copies_of_;
+  const OnViolation violated_;
+  OnResult on_result_;
+  size_t min_copies_ = 0;
+
+  uint64_t epoch_ = 0;
+  std::string leader_;
+  std::string incarnation_;  // of the leader
+  bool has_members_ = false;
+  std::set<std::string> members_;  // id@address
+  std::set<std::string> roster_;
+  std::map<JobId, pb::JobPointer> pointers_;
+  std::map<JobId, std::string> outcomes_;
+  std::set<JobId> excused_;
+  std::set<JobId> touched_;  // by the record that is being looked at
+};
+
+}  // namespace baton
