@@ -87,6 +87,13 @@ class AsioExecutor final : public Executor, public std::enable_shared_from_this<
   std::unordered_map<TimerId, std::shared_ptr<asio::steady_timer>> timers_;
 };
 
+// Its services can be shut down while it still stands.
+class IoContext : public asio::io_context {
+ public:
+  using asio::io_context::io_context;
+  void Empty() { shutdown(); }
+};
+
 }  // namespace
 
 struct ThreadPool::Impl {
@@ -94,7 +101,7 @@ struct ThreadPool::Impl {
     for (size_t i = 0; i < count; ++i) threads.emplace_back([this] { io.run(); });
   }
 
-  asio::io_context io;
+  IoContext io;
   asio::executor_work_guard<asio::io_context::executor_type> work;
   std::vector<std::thread> threads;
 };
@@ -110,6 +117,8 @@ void ThreadPool::Stop() {
     if (thread.joinable()) thread.join();
   }
 }
+
+void ThreadPool::Empty() { impl_->io.Empty(); }
 
 ExecutorPtr ThreadPool::NewExecutor() { return std::make_shared<AsioExecutor>(impl_->io); }
 

@@ -31,6 +31,11 @@ class ThreadPool {
   // Stops the loop and joins its threads; what has not run is dropped. Idempotent.
   void Stop();
 
+  // After Stop: destroys what has not run, and what comes later at once. Where objects use
+  // executors of several pools, stop and empty each before the first is destroyed: what the queue
+  // of one owns may, as it goes, cancel timers of another.
+  void Empty();
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <future>
 
 #include "absl/strings/match.h"
@@ -63,15 +64,37 @@ absl::StatusOr<KvEnginePtr> OpenStore(const Config& config) {
                             is_alone ? WhenDamaged::kRefuse : WhenDamaged::kSetAside);
 }
 
-Replica::Dependencies Wire(ThreadPool& pool, ThreadPool& aside, const KvEnginePtr& engine) {
+// The threads of a dispatcher. What has to be punctual, or the leadership is lost, and a worker's
+// lease with it (pings, confirmations, lease queries, and the links that they come on), waits for
+// none of the others, however busy they are.
+//
+// Declared before everything that uses them, destroyed last.
+struct Pools {
+  explicit Pools(size_t threads) : shared(threads) {}
+  ~Pools() {
+    Stop();
+    for (ThreadPool* pool : All()) pool->Empty();
+  }
+  void Stop() {
+    for (ThreadPool* pool : All()) pool->Stop();
+  }
+  std::array<ThreadPool*, 4> All() { return {&watchdog, &punctual, &shared, &aside}; }
+
+  ThreadPool watchdog{1};
+  ThreadPool punctual{1};  // election and RPC
+  ThreadPool shared;       // leading, the store, REST
+  ThreadPool aside{1};     // for what would keep the others waiting
+};
+
+Replica::Dependencies Wire(Pools& pools, const KvEnginePtr& engine) {
   Replica::Dependencies deps;
-  deps.ha_executor = pool.NewExecutor();
-  deps.store_executor = pool.NewExecutor();
-  deps.rest_executor = pool.NewExecutor();
-  deps.large_bodies = aside.NewExecutor();
-  deps.new_executor = [&pool] { return pool.NewExecutor(); };
-  deps.frames = NewAsioFrameTransport(pool);
-  deps.http = NewBeastHttpTransport(pool, {});
+  deps.ha_executor = pools.punctual.NewExecutor();
+  deps.store_executor = pools.shared.NewExecutor();
+  deps.rest_executor = pools.shared.NewExecutor();
+  deps.large_bodies = pools.aside.NewExecutor();
+  deps.new_executor = [&pool = pools.shared] { return pool.NewExecutor(); };
+  deps.frames = NewAsioFrameTransport(pools.punctual);
+  deps.http = NewBeastHttpTransport(pools.shared, {});
   deps.engine = engine;
   deps.random = NewSystemRandom();
   return deps;
@@ -149,16 +172,14 @@ int Serve(const Config& config) {
   }
   auto secrets = LoadClusterSecrets(config);
   if (!secrets.ok()) return Fail(secrets.status());
-  ThreadPool watchdog_pool(1);  // outlives the other: its probes come back from there
-  ThreadPool pool(static_cast<size_t>(config.Get(options::kIoThreads)));
+  Pools pools(static_cast<size_t>(config.Get(options::kIoThreads)));
   auto engine = OpenStore(config);
   if (!engine.ok()) return Fail(engine.status());
-  ThreadPool aside(1);  // for what would keep the others waiting
-  Replica::Dependencies deps = Wire(pool, aside, *engine);
+  Replica::Dependencies deps = Wire(pools, *engine);
   const ExecutorPtr executor = deps.ha_executor;
   std::unique_ptr<EmbeddedMode> embedded;
   if (is_embedded) {
-    auto opened = EmbeddedMode::Open(config, pool, *engine);
+    auto opened = EmbeddedMode::Open(config, pools.shared, *engine);
     if (!opened.ok()) return Fail(opened.status());
     embedded = *std::move(opened);
     deps.coordination = embedded->NewClient(executor);
@@ -167,14 +188,15 @@ int Serve(const Config& config) {
         NewZooKeeperClient({config.Get(options::kZooKeeperQuorum),
                             config.Get(options::kZooKeeperSessionTimeout), executor});
   }
-  if (*secrets) KeepFresh(*secrets, aside.NewExecutor());
+  if (*secrets) KeepFresh(*secrets, pools.aside.NewExecutor());
   ReplicaSettings settings =
       is_embedded ? EmbeddedReplicaSettingsFrom(config) : ReplicaSettingsFrom(config);
   settings.secrets = *secrets;
   const std::shared_ptr<Replica> replica = Replica::New(std::move(deps), std::move(settings));
 
   auto server = StartHttpServer(
-      pool, fmt::format("{}:{}", config.Get(options::kRestAddress), config.Get(options::kRestPort)),
+      pools.shared,
+      fmt::format("{}:{}", config.Get(options::kRestAddress), config.Get(options::kRestPort)),
       HttpServerLimitsFrom(config), replica->rest());
   if (!server.ok()) return Fail(WithAdvice(server.status(), options::kRestPort.key));
   std::string rest_address = config.Get(options::kRestAdvertisedAddress);
@@ -187,18 +209,18 @@ int Serve(const Config& config) {
       Welcome(config, rest_address, slots);
     });
     if (!joined.ok()) {
-      pool.Stop();
+      pools.Stop();
       return Fail(joined);
     }
   } else {
     WriteReady(config, rest_address, replica->rpc_address());
   }
 
-  auto watchdog = StartWatchdog(watchdog_pool, replica);
+  auto watchdog = StartWatchdog(pools.watchdog, replica);
   log::Info("stopping signal={}", WaitForSignal());
   watchdog = nullptr;  // how long stopping may take, WaitAtMost says
   StopAll(executor, replica, **server, embedded.get());
-  pool.Stop();
+  pools.Stop();
   log::Info("stopped");
   return 0;
 }

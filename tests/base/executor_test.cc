@@ -192,5 +192,32 @@ TEST(ThreadPoolTest, StopDropsWhatHasNotRun) {
   EXPECT_EQ(token.use_count(), 1);
 }
 
+// Cancels its timer as it goes, as many an object does.
+struct TimerOwner {
+  ~TimerOwner() { executor->Cancel(timer); }
+  ExecutorPtr executor;
+  TimerId timer = kNoTimer;
+};
+
+TEST(ThreadPoolTest, PoolsWhoseQueuesOwnEachOthersTimersAreEmptiedBeforeTheyGo) {
+  auto token = std::make_shared<int>(1);
+  {
+    ThreadPool one(1);
+    ThreadPool other(1);
+    const ExecutorPtr executors[] = {one.NewExecutor(), other.NewExecutor()};
+    for (const int i : {0, 1}) {
+      auto owner = std::make_shared<TimerOwner>();
+      owner->executor = executors[1 - i];
+      owner->timer = executors[1 - i]->PostAfter(hours(10), [token] {});
+      executors[i]->PostAfter(hours(10), [owner] {});
+    }
+    for (ThreadPool* pool : {&one, &other}) pool->Stop();
+    for (ThreadPool* pool : {&one, &other}) pool->Empty();
+    EXPECT_EQ(token.use_count(), 1);
+    executors[0]->Post([token] {});  // too late, and no harm
+  }
+  EXPECT_EQ(token.use_count(), 1);
+}
+
 }  // namespace
 }  // namespace baton
