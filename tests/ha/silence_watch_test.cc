@@ -269,6 +269,19 @@ TEST_P(SilenceWatchTest, WhoSleptDoesNotAgreeThatTheLeaderIsSilent) {
   EXPECT_EQ(Reports(), 0u);
 }
 
+// They find it silent, rightly, and sleep with each other's agreement under way.
+TEST_P(SilenceWatchTest, AnAgreementFromBeforeASleepIsNoneAfterIt) {
+  Start(3);
+  Of("a").executor->Pause();
+  ASSERT_TRUE(scheduler_.RunUntil([&] { return Of("b").questions + Of("c").questions > 0; }, 5s));
+  for (const char* standby : {"b", "c"}) Of(standby).executor->Pause();
+  Of("a").executor->Resume();
+  scheduler_.AdvanceBy(10s);
+  for (const char* standby : {"b", "c"}) Of(standby).executor->Resume();
+  scheduler_.AdvanceBy(3s);
+  EXPECT_EQ(Reports(), 0u) << "it has been awake for long";
+}
+
 TEST_P(SilenceWatchTest, StarvedReplicasAccuseNobody) {
   Start(3);
   for (int i = 0; i < 40; ++i) {
