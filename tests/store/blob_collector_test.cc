@@ -114,6 +114,20 @@ TEST_F(BlobCollectorTest, WhatIsStoredAgainBeforeTheOrderArrivesStays) {
   EXPECT_TRUE(Holds(digest)) << "the Put was acknowledged, and the blob is gone";
 }
 
+TEST_F(BlobCollectorTest, WhatIsStoredAgainWhileItsStampIsReadStays) {
+  const std::string digest = Put("a graph");
+  const auto page = *Run<absl::StatusOr<std::vector<StoredBlob>>>(
+      [&](auto done) { local_->List(BlobKind::kJobGraph, "", 10, std::move(done)); });
+  std::optional<absl::Status> collected;
+  local_->Collect(BlobKind::kJobGraph, digest, page[0].stamp,
+                  [&](absl::Status status) { collected = std::move(status); });
+  bool stored = false;
+  local_->Put(BlobKind::kJobGraph, "a graph", [&](auto status) { stored = status.ok(); });
+  ASSERT_TRUE(scheduler_.RunUntil([&] { return stored && collected; }, std::chrono::seconds(1)));
+  EXPECT_EQ(collected->code(), Code::kFailedPrecondition);
+  EXPECT_TRUE(Holds(digest)) << "the Put was acknowledged, and the blob is gone";
+}
+
 TEST_F(BlobCollectorTest, AnOrderByAnOldStampDeletesNothing) {
   const std::string digest = Put("a graph");
   const auto page = *Run<absl::StatusOr<std::vector<StoredBlob>>>(

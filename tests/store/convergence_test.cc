@@ -216,5 +216,17 @@ TEST_F(TreeReadingTest, ALeaderJournalsWhatItCommits) {
   EXPECT_FALSE(journal_->Knows(paths_.result(Id(5)))) << "the guard of a submission is no result";
 }
 
+TEST_F(TreeReadingTest, ALeaderJournalsNothingThatWasNotCommitted) {
+  auto fence = NewJournalingFence(fence_, journal_);
+  const auto status = Run<absl::Status>([&](auto done) {
+    fence->Commit({CoordinationOp::Create(Pointer(6), "a pointer"),
+                   CoordinationOp::Delete(paths_.result(Id(6)), kAnyVersion)},
+                  std::move(done));
+  });
+  EXPECT_EQ(status.code(), Code::kNotFound);
+  Settle();
+  EXPECT_FALSE(journal_->Knows(Pointer(6)));
+}
+
 }  // namespace
 }  // namespace baton
