@@ -1,4 +1,4 @@
-// baton drill --dir D | --server URL --kill CMD, with --fault KIND
+// baton drill --dir D | --server URL --kill CMD, with --fault KIND; baton drill --chaos
 
 #include <cstdio>
 #include <memory>
@@ -7,6 +7,7 @@
 #include "CLI/CLI.hpp"
 #include "base/status.h"
 #include "base/units.h"
+#include "cli/chaos_command.h"
 #include "cli/command.h"
 #include "cli/drill/drill.h"
 
@@ -53,6 +54,9 @@ absl::Status ReadOptions(DrillArguments* arguments) {
   if (!settle.ok()) return At("--settle", settle.status());
   auto outage = ParseDuration(arguments->outage);
   if (!outage.ok()) return At("--outage", outage.status());
+  if (arguments->drill.jobs_per_second < 20) {
+    return InvalidArgument("--rate: at least 20, because the gap is measured in steps of 50 ms");
+  }
   const auto fault = FaultNamed(arguments->fault);
   if (!fault) return InvalidArgument("--fault: must be one of {}", FaultNames());
   if (*fault == Fault::kWorker && arguments->drill.rounds > kMostWorkerRounds) {
@@ -88,6 +92,7 @@ void RunDrill(CommandContext& context, DrillArguments arguments) {
 
 void AddDrillCommand(CLI::App& app, CommandContext& context) {
   auto arguments = std::make_shared<DrillArguments>();
+  auto chaos = std::make_shared<ChaosArguments>();
   CLI::App* command = app.add_subcommand(
       "drill",
       "Do a fault to a cluster again and again under load; 0 only if no job was lost or run twice "
@@ -115,15 +120,20 @@ void AddDrillCommand(CLI::App& app, CommandContext& context) {
   command->add_option("--rounds", arguments->drill.rounds, "How many times")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
-  command->add_option("--rate", arguments->drill.jobs_per_second, "Small jobs a second (from 20)")
-      ->check(CLI::Range(20.0, 1'000.0))
-      ->capture_default_str();
+  CLI::Option* rate = command->add_option("--rate", arguments->drill.jobs_per_second,
+                                          "Small jobs a second (from 20; with --chaos 6)");
+  rate->check(CLI::Range(1.0, 1'000.0));
   command->add_option("--long-tasks", arguments->drill.long_tasks, "Tasks that must not notice")
       ->check(CLI::Range(1, 1'000))
       ->capture_default_str();
   command->add_option("--settle", arguments->settle, "Load before the first round and after each")
       ->capture_default_str();
-  command->callback([&context, arguments] { RunDrill(context, *arguments); });
+  AddChaosArguments(command, chaos);
+  command->callback([&context, arguments, chaos, rate] {
+    if (!chaos->wanted) return RunDrill(context, *arguments);
+    if (rate->count() > 0) chaos->jobs_per_second = arguments->drill.jobs_per_second;
+    RunChaos(context, *chaos, arguments->directory);
+  });
 }
 
 }  // namespace baton

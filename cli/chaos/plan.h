@@ -1,0 +1,103 @@
+// What is done to the cluster, and when: a function of the seed alone. Whom "the leader" is, and
+// what else must be known of the cluster, is settled when a fault is done.
+
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+
+namespace baton {
+
+enum class ChaosKind {
+  kLeaderKill,
+  kLeaderKillRestart,   // back within 100 ms
+  kLeaderKillAgain,     // every two seconds
+  kLeaderAndSuccessor,  // the second dies while it recovers
+  kLeaderStop,          // and wakes up as a zombie
+  kLeaderTerm,
+  kLeaderTransfer,
+  kAllReplicasKill,
+  kAllButOneKill,
+  kLeaderStarved,
+  kReplicaClock,  // its wall clock jumps
+  kReplicaDisk,   // wiped while it is down
+  kWorkerKill,
+  kWorkerStop,
+  kGuardianKill,
+  kWorkerCut,      // for less than its lease
+  kWorkerCutLong,  // for more
+  kWorkerAndLeaderKill,
+  kZooKeeperMember,
+  kZooKeeperLeader,
+  kZooKeeperRolling,
+  kZooKeeperQuorum,  // lost for longer than the session
+  kZooKeeperStop,    // all of them, for two seconds
+  kLeaderCutZooKeeper,
+  kLeaderCutWorkers,
+  kLeaderCutBalancer,
+  kLeaderCutPeers,
+  kLeaderOneWay,  // towards one peer or one ZooKeeper server
+  kLeaderHost,    // from everybody
+  kBridge,        // two replicas do not hear each other, all others hear both
+  kHalves,        // everybody is on one of two sides
+  kLoss,
+};
+
+// What a fault does to those who did nothing: decides what it excuses.
+struct ChaosTrait {
+  ChaosKind kind;
+  const char* name;        // "leader-kill"
+  const char* fault;       // of the list of faults: "F1"
+  bool silences = false;   // a replica that neither answers nor refuses
+  bool no_quorum = false;  // ZooKeeper serves nobody
+  double least = 0;        // how long it lasts, in session timeouts
+  double most = 0;
+};
+
+const std::vector<ChaosTrait>& AllChaos();
+const ChaosTrait& TraitOf(ChaosKind kind);
+
+struct PlannedFault {
+  ChaosKind kind = ChaosKind::kLeaderKill;
+  std::chrono::milliseconds after{0};  // from the start of the round
+  std::chrono::milliseconds lasts{0};  // then it is healed, whoever was killed is started
+  uint64_t lot = 0;                    // chooses among equals
+
+  std::string Describe() const;
+};
+
+struct PlannedRound {
+  std::vector<PlannedFault> faults;   // in the order of their beginning
+  std::chrono::milliseconds rest{0};  // of load after it
+
+  std::string Describe() const;
+};
+
+// Round after round, without end: every kind once before any comes again, alone in half of the
+// rounds, else together with one or two others.
+class ChaosPlan {
+ public:
+  struct Times {
+    std::chrono::milliseconds session;
+    std::chrono::milliseconds lease;
+  };
+
+  ChaosPlan(uint64_t seed, Times times);
+
+  PlannedRound Next();
+
+ private:
+  ChaosKind Draw();
+  PlannedFault Fault(ChaosKind kind, std::chrono::milliseconds after);
+  std::chrono::milliseconds Between(double least, double most, std::chrono::milliseconds unit);
+
+  const RandomPtr random_;
+  const Times times_;
+  std::vector<ChaosKind> deck_;  // what has not come yet
+};
+
+}  // namespace baton

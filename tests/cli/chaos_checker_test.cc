@@ -1,0 +1,301 @@
+// The checker is checked: a history in which nothing is wrong is not blamed, and one violation of
+// each kind is found.
+
+#include <functional>
+
+#include "cli/chaos/checker.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace baton {
+namespace {
+
+constexpr int64_t kSecond = 1'000'000'000;
+
+// A run of chaos of one round, from second 10 to 20, judged at 25, with jobs of each kind; times in
+// seconds.
+class Checker : public testing::Test {
+ protected:
+  Checker() {
+    AddJob("short", {JobKind::kShort, {{"task", 1, {}}}}, "FINISHED");
+    AddRun("short", "task", 0, 2, 3, TaskEnd::kFinished);
+    AddJob("graph", {JobKind::kGraph, {{"split", 2, {}}, {"join", 1, {"split"}}}}, "FINISHED");
+    AddRun("graph", "split", 0, 2, 3, TaskEnd::kFinished);
+    AddRun("graph", "split", 1, 2, 4, TaskEnd::kFinished);
+    AddRun("graph", "join", 0, 5, 6, TaskEnd::kFinished);
+    AddJob("failing", {JobKind::kFailing, {{"task", 1, {}}}}, "FAILED");
+    AddRun("failing", "task", 0, 2, 2, TaskEnd::kUnknown);
+    AddJob("cancelled", {JobKind::kCancelled, {{"task", 1, {}}}}, "CANCELED");
+    AddRun("cancelled", "task", 0, 2, 30, TaskEnd::kTerminated);
+    Request(RequestKind::kCancel, "cancelled", 28, 29);
+    // Its worker was killed in the round.
+    AddJob("long", {JobKind::kLong, {{"task", 1, {}}}}, "CANCELED");
+    AddRun("long", "task", 0, 2, 11, TaskEnd::kUnknown).worker = "w2";
+    AddRun("long", "task", 0, 12, 90, TaskEnd::kTerminated).epoch = 6;
+    Request(RequestKind::kCancel, "long", 88, 89);
+    history.harms.push_back({"w2", 10 * kSecond, 20 * kSecond});
+    ChaosRound round;
+    round.number = 1;
+    round.kinds = {"worker-and-leader-kill"};
+    round.from_ns = 10 * kSecond;
+    round.healed_ns = 20 * kSecond;
+    round.until_ns = 25 * kSecond;
+    round.agreed_ms = 100;
+    round.progress_ms = 200;
+    round.new_job_ms = 300;
+    round.progress_limit_ms = 5000;
+    round.epochs = 1;
+    history.rounds.push_back(round);
+    history.sightings = {{"r1", 1 * kSecond, 5, "r1"},
+                         {"r2", 1 * kSecond, 5, "r1"},
+                         {"r2", 11 * kSecond, 6, "r2"},
+                         {"r1", 12 * kSecond, 6, "r2"}};
+    history.slots_expected = history.slots_total = history.slots_free = 8;
+    history.missing_blobs = {{"r1", 0}, {"r2", 0}};
+  }
+
+  void AddJob(const std::string& id, PlannedJob job, const std::string& state) {
+    history.jobs[id] = std::move(job);
+    history.states[id] = state;
+    Request(RequestKind::kSubmit, id, 1, 2);
+  }
+
+  ClientRequest& Request(RequestKind kind, const std::string& job, int64_t sent, int64_t answered) {
+    history.requests.push_back({kind, job, "balancer", sent * kSecond, answered * kSecond, 202, 5});
+    return history.requests.back();
+  }
+
+  TaskRun& AddRun(const std::string& job, const std::string& vertex, uint32_t subtask,
+                  int64_t started, int64_t alive, TaskEnd end) {
+    TaskRun run;
+    run.name = {job, vertex, subtask};
+    run.epoch = 5;
+    run.worker = "w1";
+    run.pid = ++pids_;
+    run.started_ns = started * kSecond;
+    run.alive_ns = alive * kSecond;
+    run.end = end;
+    history.runs.push_back(run);
+    return history.runs.back();
+  }
+
+  TaskRun& RunOf(const std::string& job) {
+    for (TaskRun& run : history.runs) {
+      if (run.name.job == job) return run;
+    }
+    return history.runs.front();
+  }
+
+  // The names of the verdicts that find something.
+  std::vector<std::string> Violated() const {
+    std::vector<std::string> names;
+    for (const Verdict& verdict : JudgeChaos(history, ChaosLimits())) {
+      if (!verdict.holds()) names.push_back(verdict.name);
+    }
+    return names;
+  }
+
+  ChaosHistory history;
+
+ private:
+  int64_t pids_ = 100;
+};
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+TEST_F(Checker, BlamesNothingWhereNothingIsWrong) { EXPECT_THAT(Violated(), IsEmpty()); }
+
+TEST_F(Checker, LooksAtSomethingForEveryVerdict) {
+  for (const Verdict& verdict : JudgeChaos(history, ChaosLimits())) {
+    if (verdict.name == "L5") continue;  // too few rounds
+    EXPECT_GT(verdict.checked, 0u) << verdict.name;
+  }
+}
+
+TEST_F(Checker, I1FindsALostJob) {
+  history.states.erase("short");
+  EXPECT_THAT(Violated(), ElementsAre("I1"));
+}
+
+TEST_F(Checker, I1FindsAFinishedJobThatNeverRan) {
+  std::erase_if(history.runs, [](const TaskRun& run) { return run.name.job == "short"; });
+  EXPECT_THAT(Violated(), ElementsAre("I1"));
+}
+
+TEST_F(Checker, I1FindsAFinishedJobOfWhichOneTaskNeverEnded) {
+  history.jobs["graph"].vertices[0].parallelism = 3;
+  EXPECT_THAT(Violated(), Contains("I1"));
+}
+
+TEST_F(Checker, I1ExpectsNothingOfAJobThatWasNotAcknowledged) {
+  history.states.erase("short");
+  for (ClientRequest& request : history.requests) {
+    if (request.job == "short") request.status = 503;
+  }
+  EXPECT_THAT(Violated(), IsEmpty());
+}
+
+TEST_F(Checker, I2FindsAJobThatRanTwice) {
+  AddRun("short", "task", 0, 7, 8, TaskEnd::kFinished);
+  EXPECT_THAT(Violated(), ElementsAre("I2"));
+}
+
+TEST_F(Checker, I2ExcusesATaskWhoseWorkerWasLostBeforeItCouldTell) {
+  RunOf("short").worker = "w2";
+  AddRun("short", "task", 0, 12, 13, TaskEnd::kFinished);
+  EXPECT_THAT(Violated(), IsEmpty());
+  EXPECT_EQ(JudgeOneRun(history).excused, 1u);
+}
+
+TEST_F(Checker, I3FindsAReplicaThatGoesBack) {
+  history.sightings.push_back({"r1", 13 * kSecond, 5, "r1"});
+  EXPECT_THAT(Violated(), ElementsAre("I3"));
+}
+
+TEST_F(Checker, I3FindsAnEpochWithTwoLeaders) {
+  history.sightings.push_back({"r3", 13 * kSecond, 6, "r3"});
+  EXPECT_THAT(Violated(), ElementsAre("I3"));
+}
+
+TEST_F(Checker, I3FindsACommitOfAnOlderLeader) {
+  AddJob("newer", {JobKind::kShort, {}}, "FINISHED");
+  history.requests.back().epoch = 6;
+  Request(RequestKind::kSubmit, "newer", 3, 4).epoch = 5;
+  EXPECT_THAT(Violated(), ElementsAre("I3"));
+}
+
+TEST_F(Checker, I3AllowsAnAnswerOnTheWay) {
+  AddJob("newer", {JobKind::kShort, {}}, "FINISHED");
+  history.requests.back().epoch = 6;
+  Request(RequestKind::kSubmit, "newer", 1, 9).epoch = 5;  // sent before the other was answered
+  EXPECT_THAT(Violated(), IsEmpty());
+}
+
+TEST_F(Checker, I4FindsAWorkerThatObeysAZombie) {
+  AddRun("zombie", "task", 0, 40, 41, TaskEnd::kFinished).epoch = 5;  // w1 has seen 6 at 12
+  EXPECT_THAT(Violated(), ElementsAre("I4"));
+}
+
+TEST_F(Checker, I5FindsTwoLivingAttempts) {
+  history.runs.back().started_ns = 11 * kSecond - 1;  // the first one of "long" lived until 11
+  EXPECT_THAT(Violated(), ElementsAre("I5"));
+}
+
+TEST_F(Checker, I5FindsAnAttemptThatOutlivesItsSuccessor) {
+  AddRun("short", "task", 0, 1, 9, TaskEnd::kUnknown).worker = "w2";
+  AddRun("short", "task", 0, 5, 6, TaskEnd::kFinished).worker = "w2";
+  EXPECT_THAT(Violated(), Contains("I5"));
+}
+
+TEST_F(Checker, I6FindsATaskThatDidNotWait) {
+  for (TaskRun& run : history.runs) {
+    if (run.name.vertex == "join") run.started_ns = 4 * kSecond - 1;
+  }
+  EXPECT_THAT(Violated(), ElementsAre("I6"));
+}
+
+TEST_F(Checker, I6FindsAnInputThatWasKilledAndNotRunAgain) {
+  for (TaskRun& run : history.runs) {
+    if (run.name.vertex == "split") run.end = TaskEnd::kTerminated;
+  }
+  EXPECT_THAT(Violated(), Contains("I6"));
+}
+
+TEST_F(Checker, I7FindsACancelledTaskThatLives) {
+  RunOf("cancelled").alive_ns = 40 * kSecond;
+  EXPECT_THAT(Violated(), ElementsAre("I7"));
+}
+
+TEST_F(Checker, I7FindsACancelledTaskThatComesBack) {
+  AddRun("cancelled", "task", 0, 60, 61, TaskEnd::kUnknown);
+  EXPECT_THAT(Violated(), Contains("I7"));
+}
+
+TEST_F(Checker, I7CountsFromTheEndOfTheFaults) {
+  for (ClientRequest& request : history.requests) {
+    if (request.job == "cancelled" && request.kind == RequestKind::kCancel) {
+      request.answered_ns = 11 * kSecond;  // in the middle of the round
+    }
+  }
+  EXPECT_THAT(Violated(), IsEmpty());  // it lived until 30: 10 s after the healing
+  RunOf("cancelled").alive_ns = 31 * kSecond;
+  EXPECT_THAT(Violated(), ElementsAre("I7"));
+}
+
+TEST_F(Checker, I8FindsAMissingBlob) {
+  history.missing_blobs["r2"] = 1;
+  EXPECT_THAT(Violated(), ElementsAre("I8"));
+}
+
+TEST_F(Checker, I9FindsAJobThatEndedOtherwise) {
+  for (const auto& [job, state] : std::map<std::string, std::string>{{"short", "FAILED"},
+                                                                     {"short", "RUNNING"},
+                                                                     {"failing", "RUNNING"},
+                                                                     {"cancelled", "FINISHED"},
+                                                                     {"long", "FAILED"}}) {
+    const std::string before = history.states[job];
+    history.states[job] = state;
+    EXPECT_THAT(Violated(), Contains("I9")) << job;
+    history.states[job] = before;
+  }
+}
+
+TEST_F(Checker, I10FindsASlotThatIsNotFree) {
+  history.slots_free = 7;
+  EXPECT_THAT(Violated(), ElementsAre("I10"));
+}
+
+TEST_F(Checker, I10FindsASlotThatIsNotThere) {
+  history.slots_free = history.slots_total = 7;
+  EXPECT_THAT(Violated(), ElementsAre("I10"));
+}
+
+TEST_F(Checker, I11FindsATaskThatWasInterruptedForNothing) {
+  history.harms.clear();
+  EXPECT_THAT(Violated(), ElementsAre("I11"));
+}
+
+TEST_F(Checker, I11ExcusesOnlyTheHarmedWorker) {
+  history.harms[0].worker = "w1";
+  EXPECT_THAT(Violated(), ElementsAre("I11"));
+}
+
+TEST_F(Checker, I11ExcusesOnlyTheTimeOfTheHarm) {
+  history.harms.push_back({"w1", 95 * kSecond, 99 * kSecond});
+  AddRun("cancelled", "task", 0, 2, 2, TaskEnd::kUnknown).started_ns = kSecond;
+  EXPECT_THAT(Violated(), Contains("I11"));
+}
+
+TEST_F(Checker, L1FindsADisagreement) {
+  history.rounds[0].agreed_ms = -1;
+  EXPECT_THAT(Violated(), ElementsAre("L1"));
+  history.rounds[0].agreed_ms = 5001;
+  EXPECT_THAT(Violated(), ElementsAre("L1"));
+}
+
+TEST_F(Checker, L2FindsAJobThatDoesNotGoOn) {
+  history.rounds[0].progress_ms = 5001;
+  EXPECT_THAT(Violated(), ElementsAre("L2"));
+}
+
+TEST_F(Checker, L2FindsThatNoNewJobRuns) {
+  history.rounds[0].new_job_ms = -1;
+  EXPECT_THAT(Violated(), ElementsAre("L2"));
+}
+
+TEST_F(Checker, L4FindsAStormOfElections) {
+  history.rounds[0].epochs = 7;
+  EXPECT_THAT(Violated(), ElementsAre("L4"));
+}
+
+TEST_F(Checker, L5FindsRecoveriesThatGetSlower) {
+  history.rounds.resize(8, history.rounds[0]);
+  EXPECT_THAT(Violated(), IsEmpty());
+  for (size_t i = 4; i < 8; ++i) history.rounds[i].agreed_ms = 1300;
+  EXPECT_THAT(Violated(), ElementsAre("L5"));
+}
+
+}  // namespace
+}  // namespace baton
