@@ -1,13 +1,25 @@
-// Strangers at the RPC port: without the cluster's secret nobody becomes a worker or a replica.
+// Strangers at the RPC port: without the cluster's secret nobody becomes a worker or a replica, and
+// who says nothing keeps nobody out.
 
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <future>
+#include <vector>
 
 #include "base/asio_executor.h"
 #include "base/status.h"
 #include "integration/cluster_test.h"
 #include "rpc/asio_frame_transport.h"
 #include "rpc/rpc_link.h"
+#include "rpc/rpc_server.h"
 
 namespace baton::integration {
 namespace {
@@ -49,6 +61,60 @@ TEST_F(ClusterSecretTest, OpensLinksToWhoKnowsItOnly) {
     EXPECT_NE(Message(other).find("different cluster secrets"), std::string::npos) << other;
     EXPECT_TRUE(Connect(Rpc(replica), *right).ok());
   }
+}
+
+// Connections that say nothing: more than a replica keeps open while they shake hands.
+class SilentConnections {
+ public:
+  SilentConnections(const std::string& address, size_t count) {
+    const size_t colon = address.rfind(':');
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(colon + 1))));
+    inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr);
+    for (size_t i = 0; i < count; ++i) {
+      const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      if (fd < 0 || connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) {
+        ADD_FAILURE() << "connection " << i << ": " << std::strerror(errno);
+      }
+      open_.push_back({fd, 0, 0});
+    }
+  }
+  ~SilentConnections() {
+    for (const pollfd& connection : open_) close(connection.fd);
+  }
+  SilentConnections(const SilentConnections&) = delete;
+  SilentConnections& operator=(const SilentConnections&) = delete;
+
+  // That the other side has not closed.
+  size_t Open() {
+    for (pollfd& connection : open_) connection.events = POLLRDHUP;
+    poll(open_.data(), open_.size(), 0);
+    return static_cast<size_t>(std::count_if(open_.begin(), open_.end(), [](const pollfd& fd) {
+      return (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) == 0;
+    }));
+  }
+
+ private:
+  std::vector<pollfd> open_;
+};
+
+TEST_F(ClusterSecretTest, WhoSaysNothingIsDroppedAndHindersNobody) {
+  rlimit files;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  files.rlim_cur = files.rlim_max;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
+  auto right = ClusterSecrets::Load(cluster().state().SecretFile());
+  ASSERT_TRUE(right.ok()) << right.status();
+  const Leadership before = Leader();
+  const std::string rpc = Rpc(before.replica);
+  SilentConnections silent(rpc, RpcServer::kMaxOpening + 100);
+  // The oldest went for the newest, and so does one for who has something to say.
+  EXPECT_TRUE(Eventually([&] { return silent.Open() <= RpcServer::kMaxOpening; }));
+  EXPECT_TRUE(Connect(rpc, *right).ok());
+  EXPECT_TRUE(Eventually([&] { return silent.Open() == 0; })) << silent.Open() << " are open";
+  EXPECT_EQ(Leader(), before);
+  ExpectServes();
 }
 
 // What a task finds in its environment and in what it shares with its TaskManager.

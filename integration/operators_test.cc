@@ -1,6 +1,10 @@
 // What operators do to a running cluster: replicas are added, moved, retired and, when every member
 // is lost, forced in; TaskManagers are drained.
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -30,7 +34,12 @@ class OperatorsTest : public ClusterTest {
 
   // As the leader sees it; null: there is none.
   static Json ReplicaEntry(const std::string& id) {
-    const Json answer = Ask(Rest(Leader().replica), "/v1/replicas");
+    const std::string leader = Leader().replica;
+    return leader.empty() ? Json() : ReplicaEntry(id, Rest(leader));
+  }
+  // As the leader tells whoever is asked.
+  static Json ReplicaEntry(const std::string& id, const std::string& address) {
+    const Json answer = Ask(address, "/v1/replicas");
     if (!answer.is_object()) return {};
     for (const Json& replica : answer.at("replicas")) {
       if (replica.at("id") == id) return replica;
@@ -83,6 +92,55 @@ class OperatorsTest : public ClusterTest {
     if (!IsAlive(process)) return;
     EXPECT_TRUE(SendSignal(process, signal).ok());
     EXPECT_TRUE(Eventually([&] { return ReapIfEnded(process).has_value(); }));
+  }
+
+  // A command with the configuration of `replica` but for these settings; how it ended.
+  std::string ForceAdmission(const std::string& replica, const std::vector<std::string>& settings) {
+    auto spec = CommandOf(cluster().state(), *cluster().state().Find(replica));
+    spec->log_file = cluster().state().LogFile("force");
+    spec->argv.push_back("--force-admission");
+    for (const std::string& setting : settings) {
+      spec->argv.insert(spec->argv.end(), {"-D", setting});
+    }
+    auto process = Spawn(*spec);
+    std::optional<std::string> end;
+    EXPECT_TRUE(Eventually([&] { return (end = ReapIfEnded(*process)).has_value(); }));
+    return end.value_or("");
+  }
+
+  // Lets the TaskManagers look for dispatchers at these addresses too; empty: as before.
+  void TellTaskManagers(const std::vector<std::string>& addresses) {
+    std::string all;
+    for (const std::string& replica : Replicas()) {
+      all += cluster().state().Find(replica)->PeerAddress() + ",";
+    }
+    for (const std::string& address : addresses) all += address + ",";
+    all.pop_back();
+    for (const ClusterNode* node : cluster().state().OfKind(baton::NodeKind::kTaskManager)) {
+      const std::string file = Directory(node->name) + "/baton.yaml";
+      std::ifstream before(file);
+      std::string config;
+      for (std::string line; std::getline(before, line);) {
+        const bool dispatchers = line.starts_with("taskmanager.dispatchers:");
+        config += (dispatchers ? "taskmanager.dispatchers: \"" + all + "\"" : line) + "\n";
+      }
+      ASSERT_TRUE(WriteFile(file, config).ok());
+      Restart(node->name);
+    }
+    ASSERT_TRUE(Eventually(Calm));
+  }
+
+  // One that was free a moment ago.
+  static std::string FreePort() {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    close(fd);
+    return std::to_string(ntohs(address.sin_port));
   }
 
   static bool Leads(const std::string& rest_address) {
@@ -199,18 +257,7 @@ TEST_F(OperatorsTest, AReplicaIsForcedInWhenEveryMemberIsLost) {
   const std::string address = before.at("rpc");
   const std::string port = "rpc.port=" + address.substr(address.rfind(':') + 1);
 
-  const auto force = [&] {
-    auto spec = CommandOf(cluster().state(), *cluster().state().Find("replica-1"));
-    spec->log_file = cluster().state().LogFile("force");
-    spec->argv.push_back("--force-admission");
-    for (const std::string& setting : {settings[0], port}) {
-      spec->argv.insert(spec->argv.end(), {"-D", setting});
-    }
-    auto process = Spawn(*spec);
-    std::optional<std::string> end;
-    EXPECT_TRUE(Eventually([&] { return (end = ReapIfEnded(*process)).has_value(); }));
-    return end.value_or("");
-  };
+  const auto force = [&] { return ForceAdmission("replica-1", {settings[0], port}); };
   EXPECT_EQ(force(), "exit 1") << "somebody leads";
   for (const std::string& member : members) Kill(member);
   // Until their sessions are over they count as alive.
@@ -230,6 +277,66 @@ TEST_F(OperatorsTest, AReplicaIsForcedInWhenEveryMemberIsLost) {
   EXPECT_EQ(Post("/v1/replicas/rescue/retire"), 202);
   End(first, SIGTERM);
   ASSERT_TRUE(Eventually(Calm));
+}
+
+// A member is an id at an address: of themselves they would wait for their old addresses for ever.
+TEST_F(OperatorsTest, AllReplicasComeBackAtNewAddressesAndTheirTasksGoOn) {
+  std::map<std::string, std::string> ports;
+  std::vector<std::string> addresses;
+  for (const std::string& replica : Replicas()) {
+    ports[replica] = FreePort();
+    addresses.push_back("127.0.0.1:" + ports[replica]);
+  }
+  ASSERT_NO_FATAL_FAILURE(TellTaskManagers(addresses));
+  const std::string held = StartHeldJob(2);
+  for (const std::string& replica : Replicas()) Kill(replica);
+  std::map<std::string, ProcessId> moved;
+  std::map<std::string, std::string> rest;
+  for (const auto& [replica, port] : ports) {
+    const Json ready =
+        Run(replica, replica + "-moved", {"rest.port=0", "rpc.port=" + port}, &moved[replica]);
+    ASSERT_TRUE(ready.is_object());
+    rest[replica] = ready.at("rest");
+  }
+  const auto leads = [&](const auto& entry) { return Leads(entry.second); };
+  // Until their sessions are over, the processes of before count as alive.
+  const auto& [first, port] = *ports.begin();
+  ASSERT_TRUE(Eventually([&, &first = first, &port = port] {
+    EXPECT_TRUE(std::none_of(rest.begin(), rest.end(), leads)) << "by nobody's word";
+    return ForceAdmission(first, {"rpc.port=" + port}) == "exit 0";
+  }));
+  ASSERT_TRUE(Eventually([&, &first = first] { return Leads(rest[first]); }));
+  ASSERT_TRUE(Eventually([&, &first = first] {
+    size_t members = 0;
+    const Json answer = Ask(rest[first], "/v1/replicas");
+    if (!answer.is_object()) return false;
+    for (const Json& replica : answer.at("replicas")) {
+      const std::string address = replica.at("rpcAddress");
+      members += replica.at("member") == true && replica.at("alive") == true &&
+                 address == "127.0.0.1:" + ports[replica.at("id")];
+    }
+    return members == 3;
+  }));
+  const auto state = [&, &first = first] {
+    const Json answer = Ask(rest[first], "/v1/jobs/" + held + "/status");
+    return answer.is_object() ? answer.value("status", "") : "";
+  };
+  EXPECT_TRUE(Eventually([&] { return state() == "RUNNING"; })) << state();
+  EXPECT_EQ(traces().Starts(held).size(), 2u);
+
+  // Back again, one by one: that is what a leader does by itself.
+  for (const std::string& replica : Replicas()) {
+    End(moved[replica], SIGTERM);
+    Restart(replica);
+    const std::string home = cluster().state().Find(replica)->PeerAddress();
+    ASSERT_TRUE(Eventually([&] {
+      const Json entry = ReplicaEntry(replica, Rest(replica));
+      return entry.is_object() && entry.at("member") == true && entry.at("rpcAddress") == home;
+    })) << replica;
+  }
+  ASSERT_TRUE(Eventually(Calm));
+  ExpectUndisturbed(held, 2);
+  ASSERT_NO_FATAL_FAILURE(TellTaskManagers({}));
 }
 
 TEST_F(OperatorsTest, ADrainOutlivesTheLeaderAndMovesWhatIsLeftAtTheDeadline) {
