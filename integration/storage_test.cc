@@ -30,6 +30,11 @@ class StorageTest : public ClusterTest {
     return {std::istreambuf_iterator<char>(log), {}};
   }
 
+  // What this process, in its present life, has written since `before`, a LogOf.
+  static std::string LogSince(const std::string& node, const std::string& before) {
+    return LogOf(node).substr(before.size());
+  }
+
   void LoseDataOfZooKeeper() {
     std::vector<std::string> servers;
     for (const ClusterNode* node : cluster().state().OfKind(NodeKind::kZooKeeper)) {
@@ -67,6 +72,38 @@ TEST_F(StorageTest, F29ALostDiskRefillsItselfAndThenTheOthersMayGo) {
     traces().Release(jobs[i]);
     ExpectRanOnce(jobs[i], i + 1);
   }
+}
+
+// Both standbys have lost their disks, and the one replica that has the graph is dead.
+TEST_F(StorageTest, F28ALeaderWithAnEmptyStoreRunsTheJobWhenACopyIsBack) {
+  const std::string held = StartHeldJob(2);
+  const std::string holder = Leader().replica;
+  const auto standbys = Standbys();
+  std::map<std::string, std::string> logs;
+  for (const auto& standby : standbys) logs[standby] = LogOf(standby);
+  Kill(holder);
+  for (const auto& standby : standbys) Kill(standby);
+  for (const auto& standby : standbys) {
+    fs::remove_all(StoreDirectory(standby));
+    Restart(standby);
+  }
+  std::string next;
+  ASSERT_TRUE(Eventually([&] {
+    next = Leader().replica;
+    return !next.empty() && next != holder;
+  }));
+  // It is seen, hinders nobody, and its tasks go on.
+  const std::string quarantine = "in quarantine job_id=" + held;
+  EXPECT_TRUE(Eventually([&] {
+    return LogSince(next, logs[next]).find(quarantine) != std::string::npos;
+  })) << LogSince(next, logs[next]);
+  ExpectAccepted();
+  EXPECT_EQ(traces().Starts(held).size(), 2u);
+  EXPECT_EQ(traces().Ends(held).size(), 0u);
+
+  Restart(holder);
+  EXPECT_TRUE(Eventually([&] { return JobState(held) == "RUNNING"; })) << JobState(held);
+  ExpectUndisturbed(held, 2);
 }
 
 TEST_F(StorageTest, TheDataOfZooKeeperIsLostAndRecoveredFromTheReplicas) {
