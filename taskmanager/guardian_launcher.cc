@@ -91,7 +91,7 @@ void GuardianLauncher::Start(Listener listener) { listener_ = std::move(listener
 void GuardianLauncher::Launch(LaunchSpec spec) {
   if (!attempts_.insert(spec.id).second) return;
   if (!guardian_works_) {
-    return EndLater(spec.id, pb::FinalReport::GUARDIAN_LOST, "the guardian is being restarted");
+    return EndLater(spec.id, pb::FinalReport::REFUSED, "the guardian is being restarted");
   }
   const pb::GuardianRequest request = ToRequest(spec);
   if (request.ByteSizeLong() > kMaxLaunchBytes) {

@@ -32,6 +32,7 @@ class GuardianLauncher final : public ProcessLauncher,
   ~GuardianLauncher() override;
 
   void Start(Listener listener) override;
+  bool ready() const override { return guardian_works_; }
   void Launch(LaunchSpec spec) override;
   void Stop(const ExecutionAttemptId& id, Duration grace) override;
   void SetLeaseDeadline(TimePoint deadline) override;

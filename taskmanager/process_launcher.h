@@ -40,7 +40,8 @@ class ProcessLauncher {
     std::function<void(const ExecutionAttemptId&, int64_t pid, WallMillis started)> on_started;
     // Once for every Launch, also when it could not be started. No process of the attempt is left.
     std::function<void(const ExecutionAttemptId&, pb::FinalReport)> on_ended;
-    // The guardian is dead; every attempt has been reported by on_ended (GUARDIAN_LOST) before.
+    // The guardian is dead and its successor works; every attempt has been reported by on_ended
+    // (GUARDIAN_LOST) before.
     std::function<void(absl::Status why)> on_guardian_lost;
   };
   using LogCallback = absl::AnyInvocable<void(absl::StatusOr<LogChunk>)>;
@@ -49,6 +50,8 @@ class ProcessLauncher {
 
   virtual void Start(Listener listener) = 0;
 
+  // False while a dead guardian has no successor yet: what is launched then is REFUSED.
+  virtual bool ready() const = 0;
   virtual void Launch(LaunchSpec spec) = 0;
   // SIGTERM to the group now, SIGKILL to all that is left after `grace`; the outcome is CANCELED.
   virtual void Stop(const ExecutionAttemptId& id, Duration grace) = 0;

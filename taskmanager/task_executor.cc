@@ -169,6 +169,10 @@ void TaskExecutor::OnDeployTasks(const RpcLinkPtr& link, const pb::Envelope& mes
   const pb::DeployTasks& deploy = message.deploy_tasks();
   absl::Status allowed = registration_->Check(link, deploy.registration_id());
   if (allowed.ok() && stopping_) allowed = FailedPrecondition("the TaskManager is stopping");
+  // Else the same tasks would come again and again, within milliseconds, and count as lost.
+  if (allowed.ok() && !dependencies_.launcher->ready()) {
+    allowed = FailedPrecondition("the guardian is being restarted");
+  }
   // As a whole: that says nothing about any of the tasks.
   if (!allowed.ok()) return link->ReplyError(message, allowed);
   pb::Envelope reply;

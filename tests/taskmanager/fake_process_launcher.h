@@ -57,6 +57,9 @@ class FakeProcessLauncher final : public ProcessLauncher,
 
   void Start(Listener listener) override { listener_ = std::move(listener); }
 
+  bool ready() const override { return ready_; }
+  void SetReady(bool ready) { ready_ = ready; }  // false: its guardian is being restarted
+
   void Launch(LaunchSpec spec) override {
     const ExecutionAttemptId id = spec.id;
     launched_.push_back(spec);
@@ -267,6 +270,7 @@ class FakeProcessLauncher final : public ProcessLauncher,
   const ScriptFor script_for_;
   ExecutorPtr guardian_;
   Incarnation incarnation_;
+  bool ready_ = true;
   Listener listener_;
   Observer observer_;
   TimePoint lease_deadline_{};

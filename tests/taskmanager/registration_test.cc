@@ -1,0 +1,101 @@
+// When a registration is obeyed, and from when to when a lease runs.
+
+#include <gtest/gtest.h>
+
+#include "tests/taskmanager/task_executor_fixture.h"
+
+namespace baton {
+namespace {
+
+class RegistrationTest : public TaskExecutorTest {};
+
+// What its tasks leave free would be given away, and refused: until the last has ended, it may be
+// hundreds of times.
+TEST_F(RegistrationTest, OneThatStopsHasNoSlotsAndTurnsAwayWhateverItIsGiven) {
+  RegisterAtA();
+  RunOne(0);
+  const std::string old = a().registration_id;
+  bool stopped = false;
+  executor_->Post([&] { tm_->Stop([&] { stopped = true; }); });
+  a().Deploy(old, {Attempt(1)});
+  ASSERT_TRUE(Until([&] { return a().registrations.size() == 2; }));
+  EXPECT_EQ(a().registrations[1].description().slots(), 0u);
+  ASSERT_TRUE(Until([&] { return a().turned_away.size() == 1; }));
+  EXPECT_TRUE(absl::IsFailedPrecondition(a().turned_away[0]));
+  ASSERT_TRUE(Until([&] { return stopped; }));
+  EXPECT_EQ(a().Phase(Attempt(0)), pb::AttemptStatus::ENDED) << "the last report has gone out";
+  EXPECT_EQ(launcher_->launched().size(), 1u);
+}
+
+// The leader knows the liveness port of the dead guardian, and would take the tasks of its
+// successor for dead.
+TEST_F(RegistrationTest, ARegistrationThatDescribesADeadGuardianIsNotObeyed) {
+  RegisterAtA();
+  a().answers_registrations = false;
+  network_->SetLatency(milliseconds(100), Duration::zero());
+  Elect("b", 2);
+  ASSERT_TRUE(Until([&] { return b().registrations.size() == 1; }));
+  const std::string stale = b().registration_id;
+  launcher_->LoseGuardian();  // the answer is on its way
+  scheduler_.RunUntilIdle();
+  b().Deploy(stale, {Attempt(0, 0, 2)});  // right behind it
+  ASSERT_TRUE(Until([&] { return b().turned_away.size() == 1; }));
+  EXPECT_TRUE(launcher_->launched().empty());
+  ASSERT_TRUE(Until([&] { return tm_->registered() && b().registrations.size() == 2; }));
+  EXPECT_EQ(b().registrations[1].description().guardian_incarnation(),
+            launcher_->guardian_incarnation().value());
+}
+
+// Its successor is known to nobody yet, and the leader that is announced cannot be reached.
+TEST_F(RegistrationTest, NobodyIsObeyedUnderAGuardianThatNobodyKnows) {
+  RegisterAtA();
+  const std::string old = a().registration_id;
+  const pb::LeaderRecord next = b().Record(2);
+  KillReplica("b");
+  a().Announce(next);
+  scheduler_.AdvanceBy(milliseconds(10));
+  launcher_->LoseGuardian();
+  scheduler_.RunUntilIdle();
+  a().Deploy(old, {Attempt(0)});
+  ASSERT_TRUE(Until([&] { return a().turned_away.size() == 1; }));
+  EXPECT_TRUE(launcher_->launched().empty());
+}
+
+// Else a leader gives the same task to it again within a millisecond, until ten attempts are lost.
+TEST_F(RegistrationTest, WithoutAGuardianItTurnsAwayWhateverItIsGiven) {
+  RegisterAtA();
+  launcher_->SetReady(false);
+  a().Deploy(a().registration_id, {Attempt(0)});
+  ASSERT_TRUE(Until([&] { return a().turned_away.size() == 1; }));
+  EXPECT_TRUE(absl::IsFailedPrecondition(a().turned_away[0]));
+  EXPECT_TRUE(launcher_->launched().empty());
+}
+
+// Its link is well: nothing but the lease ends the registration.
+TEST_F(RegistrationTest, ALapsedLeaseEndsTheRegistrationUnderALeaderThatTalks) {
+  RegisterAtA();
+  const std::string old = a().registration_id;
+  a().answers_heartbeats = false;
+  a().answers_registrations = false;
+  ASSERT_TRUE(Until(
+      [&] {
+        a().Confirm(Attempt(9));
+        scheduler_.AdvanceBy(milliseconds(500));
+        return executor_->Now() > launcher_->lease_deadline();
+      },
+      seconds(30)));
+  scheduler_.AdvanceBy(milliseconds(100));
+  EXPECT_EQ(a().registrations.size(), 2u);
+  a().Deploy(old, {Attempt(0)});
+  ASSERT_TRUE(Until([&] { return a().turned_away.size() == 1; }));
+  EXPECT_TRUE(launcher_->launched().empty());
+}
+
+TEST_F(RegistrationTest, ALeaseStartsWhenTheRegistrationWasSent) {
+  network_->SetLatency(milliseconds(400), Duration::zero());
+  RegisterAtA();
+  EXPECT_LE(launcher_->lease_deadline(), executor_->Now() + kLease - milliseconds(800));
+}
+
+}  // namespace
+}  // namespace baton
