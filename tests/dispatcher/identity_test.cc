@@ -133,6 +133,17 @@ TEST_F(IdentityTest, RegistrationsThatCameBeforeTheRosterAreAnsweredWhenItIsRead
   EXPECT_TRUE(rm_->roster_settled());
 }
 
+// Its predecessor may have renewed its lease a moment before.
+TEST_F(IdentityTest, OneThatIsOnTheRosterIsWaitedForFromTheBeginningOfTheEpoch) {
+  EnlistForEarlierLeader("absent");
+  PassTime(std::chrono::hours(1));
+  MakeResourceManager();
+  PassTime(seconds(20));
+  EXPECT_FALSE(rm_->roster_settled());
+  PassTime(seconds(3));
+  EXPECT_TRUE(rm_->roster_settled());
+}
+
 // While its entry is being written, its guardian dies and another one registers: the entry names
 // the dead one.
 TEST_F(IdentityTest, AnEntryThatWasOvertakenByAnotherGuardianIsWrittenAgain) {

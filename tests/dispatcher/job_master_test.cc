@@ -205,7 +205,9 @@ TEST_F(JobMasterTest, ARefusedSubtaskFailsAfterAHundredTimesInARow) {
   StartNew(Graph({Vertex("a")}));
   const auto refuse = [&](int times) {
     for (int i = 0; i < times; ++i) {
-      rm_.source->OnAttemptLost(rm_.DeployAll()[0], LossReason::kRefused, "no free slot");
+      const auto attempts = rm_.DeployAll();
+      if (attempts.empty()) return;  // it has failed
+      rm_.source->OnAttemptLost(attempts[0], LossReason::kRefused, "no free slot");
       scheduler_.AdvanceBy(seconds(2));
     }
   };
