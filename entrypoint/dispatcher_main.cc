@@ -56,10 +56,12 @@ void WaitAtMost(std::future<void> future, const char* what) {
   }
 }
 
+bool IsEmbedded(const Config& config) { return config.Get(options::kHaType) == "none"; }
+
 absl::StatusOr<KvEnginePtr> OpenStore(const Config& config) {
   std::vector<std::string> families = StoreFamilies();
   families.push_back(JournalFamily());
-  const bool is_alone = config.Get(options::kHaType) == "none";
+  const bool is_alone = IsEmbedded(config);
   return OpenStoreDirectory(StoreDirectoryOf(config), families,
                             is_alone ? WhenDamaged::kRefuse : WhenDamaged::kSetAside);
 }
@@ -157,8 +159,43 @@ void StopAll(const ExecutorPtr& executor, const std::shared_ptr<Replica>& replic
   WaitAtMost(drained.get_future(), "finishing the requests");
 }
 
+// Its session with ZooKeeper; without, with the tree in this process, which is returned.
+absl::StatusOr<std::unique_ptr<EmbeddedMode>> Coordinate(const Config& config, Pools& pools,
+                                                         Replica::Dependencies& deps) {
+  if (!IsEmbedded(config)) {
+    deps.coordination =
+        NewZooKeeperClient({config.Get(options::kZooKeeperQuorum),
+                            config.Get(options::kZooKeeperSessionTimeout), deps.ha_executor});
+    return nullptr;
+  }
+  auto embedded = EmbeddedMode::Open(config, pools.shared, deps.engine);
+  if (embedded.ok()) deps.coordination = (*embedded)->NewClient(deps.ha_executor);
+  return embedded;
+}
+
+ReplicaSettings SettingsFrom(const Config& config, ClusterSecretsPtr secrets) {
+  ReplicaSettings settings =
+      IsEmbedded(config) ? EmbeddedReplicaSettingsFrom(config) : ReplicaSettingsFrom(config);
+  settings.secrets = std::move(secrets);
+  return settings;
+}
+
+// Whoever waits for this process hears that it serves; embedded, once there is a worker too.
+absl::Status Announce(const Config& config, const std::shared_ptr<Replica>& replica,
+                      const std::string& rest_address, EmbeddedMode* embedded) {
+  if (embedded == nullptr) {
+    WriteReady(config, rest_address, replica->rpc_address());
+    return absl::OkStatus();
+  }
+  return embedded->Join(replica,
+                        [&config, rpc = replica->rpc_address(), rest_address](uint32_t slots) {
+                          WriteReady(config, rest_address, rpc);
+                          Welcome(config, rest_address, slots);
+                        });
+}
+
 int Serve(const Config& config) {
-  const bool is_embedded = config.Get(options::kHaType) == "none";
+  const bool is_embedded = IsEmbedded(config);
   // First of all: with a second process in it, the worker would end the tasks of the first.
   std::unique_ptr<DirectoryLock> lock;
   if (is_embedded) {
@@ -177,22 +214,11 @@ int Serve(const Config& config) {
   if (!engine.ok()) return Fail(engine.status());
   Replica::Dependencies deps = Wire(pools, *engine);
   const ExecutorPtr executor = deps.ha_executor;
-  std::unique_ptr<EmbeddedMode> embedded;
-  if (is_embedded) {
-    auto opened = EmbeddedMode::Open(config, pools.shared, *engine);
-    if (!opened.ok()) return Fail(opened.status());
-    embedded = *std::move(opened);
-    deps.coordination = embedded->NewClient(executor);
-  } else {
-    deps.coordination =
-        NewZooKeeperClient({config.Get(options::kZooKeeperQuorum),
-                            config.Get(options::kZooKeeperSessionTimeout), executor});
-  }
+  const auto embedded = Coordinate(config, pools, deps);
+  if (!embedded.ok()) return Fail(embedded.status());
   if (*secrets) KeepFresh(*secrets, pools.aside.NewExecutor());
-  ReplicaSettings settings =
-      is_embedded ? EmbeddedReplicaSettingsFrom(config) : ReplicaSettingsFrom(config);
-  settings.secrets = *secrets;
-  const std::shared_ptr<Replica> replica = Replica::New(std::move(deps), std::move(settings));
+  const std::shared_ptr<Replica> replica =
+      Replica::New(std::move(deps), SettingsFrom(config, *secrets));
 
   auto server = StartHttpServer(
       pools.shared,
@@ -203,23 +229,16 @@ int Serve(const Config& config) {
   if (rest_address.empty()) rest_address = (*server)->address();
   const absl::Status started = RunOn(executor, [&] { return replica->Start(rest_address); });
   if (!started.ok()) return Fail(WithAdvice(started, options::kRpcPort.key));
-  if (embedded) {
-    const absl::Status joined = embedded->Join(replica, [&](uint32_t slots) {
-      WriteReady(config, rest_address, replica->rpc_address());
-      Welcome(config, rest_address, slots);
-    });
-    if (!joined.ok()) {
-      pools.Stop();
-      return Fail(joined);
-    }
-  } else {
-    WriteReady(config, rest_address, replica->rpc_address());
+  const absl::Status announced = Announce(config, replica, rest_address, embedded->get());
+  if (!announced.ok()) {
+    pools.Stop();
+    return Fail(announced);
   }
 
   auto watchdog = StartWatchdog(pools.watchdog, replica);
   log::Info("stopping signal={}", WaitForSignal());
   watchdog = nullptr;  // how long stopping may take, WaitAtMost says
-  StopAll(executor, replica, **server, embedded.get());
+  StopAll(executor, replica, **server, embedded->get());
   pools.Stop();
   log::Info("stopped");
   return 0;
