@@ -88,6 +88,11 @@ byte beat_cov;
 bit poll;                               /* way 2 */
 bit poll_left;                          /* the newest leader must answer yet */
 byte poll_cov;
+#ifdef BREAK_REGISTRATIONS_OVERTAKE
+bit late;                               /* a registration that X gave up is on its way yet … */
+byte late_to;
+bit late_has_attempt;
+#endif
 #define FOR_REPLY 1                     /* behind the reply that makes its registration */
 #define FOR_CURRENT 2
 #define FOR_ENDED 3
@@ -559,6 +564,22 @@ WAY_2(p) \
      printf("X refuses a deployment of leader %d\n", p + 1); \
      OnlyFor(placed[p] == ON_X, placed[p] = NOWHERE); deployment[p] = 0 }
 
+#ifdef BREAK_REGISTRATIONS_OVERTAKE
+#define LATE(p) \
+:: d_step { reg == SENT && reg_to == p && !late -> \
+     printf("X gives up, its registration is on its way yet\n"); \
+     late = 1; late_to = p; late_has_attempt = reg_has_attempt; DropReg() } \
+:: d_step { late && late_to == p && STANDS(p) -> \
+     printf("leader %d accepts the earlier registration (attempt: %d)\n", p + 1, \
+            late_has_attempt); \
+     Touch(p); loss[p] = 0; x_is[p] = SESSION; registration[p] = ENDED; \
+     OnlyFor(deployment[p] != 0, deployment[p] = FOR_ENDED); \
+     OnlyFor(!late_has_attempt && placed[p] == ON_X, placed[p] = NOWHERE); \
+     late = 0; late_to = 0; late_has_attempt = 0 }
+#else
+#define LATE(p)
+#endif
+
 #define ATTEMPT_ON_Y_ENDS(p) \
   OnlyFor(phase[p] == LEADING && y_epoch == p + 1 && placed[p] == ON_Y, placed[p] = NOWHERE)
 
@@ -568,6 +589,7 @@ active proctype Cluster() {
   LEADER(0) LEADER(1) LEADER(2)
   LIST(0) LIST(1) LIST(2)
   WORKER(0) WORKER(1) WORKER(2)
+  LATE(0) LATE(1) LATE(2)
   :: d_step { registered && beat == 0 -> printf("X sends a heartbeat\n");
        beat = SENT; BeatNamesList() }
   :: d_step { beat == REPLIED -> printf("X hears the answer to its heartbeat\n");
