@@ -97,5 +97,41 @@ TEST_F(RegistrationTest, ALeaseStartsWhenTheRegistrationWasSent) {
   EXPECT_LE(launcher_->lease_deadline(), executor_->Now() + kLease - milliseconds(800));
 }
 
+TEST_F(RegistrationTest, MembersRenewALeaseFromTheMomentTheyWereAsked) {
+  RegisterAtA();
+  network_->SetLatency(milliseconds(400), Duration::zero());
+  KillReplica("a");
+  TimePoint before = launcher_->lease_deadline();
+  int renewals = 0;
+  for (int i = 0; i < 3'000; ++i) {
+    scheduler_.AdvanceBy(milliseconds(10));
+    if (launcher_->lease_deadline() == before) continue;
+    before = launcher_->lease_deadline();
+    ++renewals;
+    if (i > 200) {  // the last heartbeats that a answered have come
+      EXPECT_LE(before, executor_->Now() + kLease - milliseconds(700));
+    }
+  }
+  EXPECT_GT(renewals, 3);
+}
+
+// The members are asked, and it is stopped before it hears that nobody leads.
+TEST_F(RegistrationTest, WhatMembersSaidBeforeALeaseWasOverStartsNone) {
+  RegisterAtA();
+  KillReplica("a");
+  scheduler_.AdvanceBy(seconds(12));
+  const TimePoint before = launcher_->lease_deadline();
+  ASSERT_GT(before, executor_->Now() + seconds(15)) << "the members renew it";
+  network_->SetLatency(milliseconds(300), Duration::zero());
+  const int asked = b().lease_queries;
+  ASSERT_TRUE(Until([&] { return b().lease_queries > asked; }, seconds(10)));
+  const TimePoint deadline = launcher_->lease_deadline();
+  executor_->Pause();
+  scheduler_.AdvanceBy(kLease + seconds(5));
+  executor_->Resume();
+  scheduler_.AdvanceBy(milliseconds(100));
+  EXPECT_EQ(launcher_->lease_deadline(), deadline);
+}
+
 }  // namespace
 }  // namespace baton
