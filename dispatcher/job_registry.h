@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/btree_map.h"
 #include "dispatcher/job_manager_runner.h"
 
 namespace baton {
@@ -27,7 +27,7 @@ class JobRegistry : public std::enable_shared_from_this<JobRegistry> {
 
  private:
   JobManagerRunner::Dependencies common_;
-  absl::flat_hash_map<JobId, std::shared_ptr<JobManagerRunner>> runners_;
+  absl::btree_map<JobId, std::shared_ptr<JobManagerRunner>> runners_;
 };
 
 }  // namespace baton

@@ -6,11 +6,11 @@ namespace baton {
 
 void LeaderAnnouncer::OnLinkOpened(const RpcLinkPtr& link) {
   if (link->peer().role() != pb::Hello::TASK_MANAGER) return;
-  task_managers_[link.get()] = link;
+  task_managers_[link->number()] = link;
   Announce(*link);
 }
 
-void LeaderAnnouncer::OnLinkClosed(const RpcLinkPtr& link) { task_managers_.erase(link.get()); }
+void LeaderAnnouncer::OnLinkClosed(const RpcLinkPtr& link) { task_managers_.erase(link->number()); }
 
 void LeaderAnnouncer::OnView(const LeadershipView& view) {
   const auto key = [](const std::optional<pb::LeaderRecord>& record) {
@@ -21,7 +21,7 @@ void LeaderAnnouncer::OnView(const LeadershipView& view) {
   const bool changed = key(leader_) != key(view.leader);
   leader_ = view.leader;
   if (!changed) return;
-  for (const auto& [raw, link] : task_managers_) Announce(*link);
+  for (const auto& [number, link] : task_managers_) Announce(*link);
 }
 
 void LeaderAnnouncer::Announce(RpcLink& link) const {

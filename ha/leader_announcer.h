@@ -23,7 +23,7 @@ class LeaderAnnouncer {
  private:
   void Announce(RpcLink& link) const;
 
-  std::map<const RpcLink*, RpcLinkPtr> task_managers_;
+  std::map<uint64_t, RpcLinkPtr> task_managers_;  // by number
   std::optional<pb::LeaderRecord> leader_;
   pb::MemberList members_;
 };

@@ -20,6 +20,11 @@ absl::Status FromError(const pb::Error& error) {
   return absl::Status(code, error.message());
 }
 
+uint64_t NextNumber() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
+
 pb::Envelope ToEnvelope(const absl::Status& error) {
   pb::Envelope envelope;
   envelope.mutable_error()->set_code(static_cast<uint32_t>(error.code()));
@@ -37,7 +42,8 @@ absl::Status TooLarge(const pb::Envelope& envelope) {
 
 RpcLink::RpcLink(FrameConnectionPtr connection, const LinkIdentity& self, LinkSide side,
                  ExecutorPtr executor)
-    : connection_(std::move(connection)),
+    : number_(NextNumber()),
+      connection_(std::move(connection)),
       executor_(std::move(executor)),
       handshake_(std::make_unique<Handshake>(self, side, connection_->peer_address())) {
   // Whoever has proved nothing yet must not fill the memory. Only where a proof is asked for: then

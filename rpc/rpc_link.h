@@ -81,6 +81,9 @@ class RpcLink : public std::enable_shared_from_this<RpcLink> {
   // The protocol version that both sides use on this link.
   uint32_t version() const { return version_; }
   std::string peer_address() const { return connection_->peer_address(); }
+  // Grows from link to link of this process: an order of links that no address decides, so that a
+  // simulated run is the same each time.
+  uint64_t number() const { return number_; }
 
  private:
   struct PendingCall {
@@ -109,6 +112,7 @@ class RpcLink : public std::enable_shared_from_this<RpcLink> {
   ReplyCallback TakePending(uint64_t correlation_id);
   std::map<uint64_t, PendingCall> TakeAllPending();
 
+  const uint64_t number_;
   const FrameConnectionPtr connection_;
   const ExecutorPtr executor_;
   // Constant once it is open:

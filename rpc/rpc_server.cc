@@ -33,7 +33,7 @@ absl::Status RpcServer::Start(const std::string& address) {
 void RpcServer::Stop() {
   listener_.reset();
   const auto links = links_;  // each leaves links_ when it is closed
-  for (const auto& [raw, link] : links) link->Close();
+  for (const auto& [number, link] : links) link->Close();
 }
 
 std::string RpcServer::address() const { return listener_ ? listener_->address() : ""; }
@@ -67,7 +67,7 @@ void RpcServer::OnOpened(uint64_t opening, const std::string& peer,
   if (!opened.ok()) return refusals_.Warn(HostOfPeer(peer), opened.status());
   const RpcLinkPtr link = *std::move(opened);
   if (!listener_) return link->Close();  // stopped meanwhile
-  links_.emplace(link.get(), link);
+  links_.emplace(link->number(), link);
   for (const auto& observers : observers_) {
     if (observers.on_opened) observers.on_opened(link);
   }
@@ -82,7 +82,7 @@ void RpcServer::OnMessage(const RpcLinkPtr& link, pb::Envelope message) {
 }
 
 void RpcServer::OnClosed(const RpcLinkPtr& link, const absl::Status& why) {
-  links_.erase(link.get());
+  links_.erase(link->number());
   for (const auto& observers : observers_) {
     if (observers.on_closed) observers.on_closed(link, why);
   }

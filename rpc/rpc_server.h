@@ -59,7 +59,7 @@ class RpcServer : public std::enable_shared_from_this<RpcServer> {
   std::map<Kind, Handler> handlers_;
   std::vector<Observers> observers_;
   std::unique_ptr<FrameListener> listener_;
-  std::map<const RpcLink*, RpcLinkPtr> links_;
+  std::map<uint64_t, RpcLinkPtr> links_;            // by number
   std::map<uint64_t, FrameConnectionPtr> opening_;  // not yet shaken hands, the oldest first
   uint64_t last_opening_ = 0;
   RefusalLog refusals_;

@@ -1,5 +1,6 @@
 // Who is on the roster: the TaskManagers that a new leader waits for.
 
+#include <algorithm>
 #include <utility>
 
 #include "base/deliberate_break.h"
@@ -62,6 +63,7 @@ void ResourceManager::NotifyIfSettled() {
   // A source may remove itself while it is told.
   std::vector<JobId> jobs;
   for (const auto& [job, source] : sources_) jobs.push_back(job);
+  std::sort(jobs.begin(), jobs.end());
   for (const JobId& job : jobs) {
     if (auto it = sources_.find(job); it != sources_.end()) it->second.source->OnRosterSettled();
   }
