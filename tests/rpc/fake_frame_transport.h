@@ -164,6 +164,16 @@ class SimulatedNetwork::Connection final : public FrameConnection,
     executor_->Post([self = shared_from_this(), why = std::move(why)] { self->OnClosed(why); });
   }
 
+  // Its host is there again and knows nothing of this connection: whoever still sends hears so.
+  void Forget() {
+    auto peer = peer_.lock();
+    if (!peer) return;
+    peer->executor_->PostAfter(network_->Latency(), [to = std::weak_ptr(peer)] {
+      auto peer = to.lock();
+      if (peer) peer->Break(Unavailable("connection reset"));
+    });
+  }
+
   // Its process is dead: it hears nothing any more.
   void Die() {
     if (dead_) return;
@@ -280,7 +290,12 @@ class SimulatedNetwork::Transport final : public FrameTransport {
 };
 
 inline FrameTransportPtr SimulatedNetwork::NewProcess(const std::string& process) {
-  lost_hosts_.erase(process);
+  if (lost_hosts_.erase(process) > 0) {
+    for (const auto& weak : std::vector(connections_)) {
+      auto connection = weak.lock();
+      if (connection && connection->process() == process) connection->Forget();
+    }
+  }
   return std::make_shared<Transport>(shared_from_this(), process);
 }
 

@@ -36,9 +36,9 @@ void SimulatedClient::Cancel(const JobId& job, size_t replica, Answered answered
   Try(std::move(errand));
 }
 
-void SimulatedClient::Transfer(size_t replica) {
+void SimulatedClient::Order(const std::string& method, const std::string& target, size_t replica) {
   auto errand = std::make_shared<Errand>();
-  errand->request = {"POST", "/v1/leader/transfer", {}, ""};
+  errand->request = {method, target, {}, ""};
   errand->replica = replica;
   ++waiting_;
   Try(std::move(errand));

@@ -24,7 +24,9 @@ class SimulatedClient : public std::enable_shared_from_this<SimulatedClient> {
   // Tries until it is answered with something else than "later". The recorder learns of 2xx.
   void Submit(const SimulatedJob& job, size_t replica, Answered answered = nullptr);
   void Cancel(const JobId& job, size_t replica, Answered answered = nullptr);
-  void Transfer(size_t replica);
+  void Transfer(size_t replica) { Order("POST", "/v1/leader/transfer", replica); }
+  // What an operator says, until it is answered.
+  void Order(const std::string& method, const std::string& target, size_t replica);
 
   // One try: whatever comes, also nothing (std::nullopt).
   std::optional<HttpResponse> Ask(size_t replica, const std::string& method,

@@ -27,7 +27,7 @@ SimulatedCluster::SimulatedCluster(uint64_t seed, Shape shape, OnViolation on_vi
       http_(std::make_shared<SimulatedHttp>(network_, NewRandom())) {
   log::SetSink([this](log::Level level, const std::string& line) { OnLogLine(level, line); });
   SetFaultPointHandler([this](std::string_view name) { OnFaultPoint(name); });
-  network_->SetLatency(std::chrono::microseconds(100), std::chrono::microseconds(400));
+  SetJitter(Duration::zero());
   coordination_executor_ = NewExecutor("coordination");
   client_executor_ = NewExecutor("client");
   auto tree = std::make_shared<TreeJudge>(
@@ -133,6 +133,17 @@ void SimulatedCluster::ExpectAllEnd(Duration limit) {
   }
 }
 
+void SimulatedCluster::SetJitter(Duration more) {
+  network_->SetLatency(std::chrono::microseconds(100), std::chrono::microseconds(400) + more);
+  http_->SetJitter(more);
+}
+
+size_t SimulatedCluster::CountGraphs() const {
+  size_t graphs = 0;
+  for (const ReplicaNode& node : replicas_) graphs += node.disk->Count("job-graph");
+  return graphs;
+}
+
 // ---- replicas
 
 std::string SimulatedCluster::RestAddress(size_t replica) const {
@@ -189,11 +200,19 @@ void SimulatedCluster::StartReplica(size_t replica) {
 }
 
 void SimulatedCluster::KillReplica(size_t replica) {
-  ReplicaNode& node = replicas_[replica];
-  if (!node.process) return;
+  if (!replicas_[replica].process) return;
+  network_->Kill(replicas_[replica].name);
+  BuryReplica(replicas_[replica]);
+}
+
+void SimulatedCluster::LoseReplicaHost(size_t replica) {
+  network_->LoseHost(replicas_[replica].name);
+  BuryReplica(replicas_[replica]);
+}
+
+void SimulatedCluster::BuryReplica(ReplicaNode& node) {
   const auto process = std::exchange(node.process, nullptr);
   graveyard_.push_back(process);
-  network_->Kill(node.name);
   http_->Kill(node.name);
   for (const auto& executor : std::vector(process->executors)) executor->Kill();
 }

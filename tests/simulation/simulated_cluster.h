@@ -64,6 +64,8 @@ class SimulatedCluster {
 
   size_t replicas() const { return replicas_.size(); }
   size_t workers() const { return workers_.size(); }
+  size_t slots() const { return workers_.size() * shape_.slots; }
+  size_t CountGraphs() const;  // on all disks, ended jobs' too
   std::string RestAddress(size_t replica) const;
   bool IsAlive(size_t replica) const { return replicas_[replica].process != nullptr; }
   bool WorkerIsAlive(size_t worker) const { return workers_[worker].process != nullptr; }
@@ -72,7 +74,8 @@ class SimulatedCluster {
   size_t Leader() const;
   size_t AwaitLeader();
 
-  void KillReplica(size_t replica);  // kill -9
+  void KillReplica(size_t replica);      // kill -9
+  void LoseReplicaHost(size_t replica);  // the same, and its ports do not refuse
   void StartReplica(size_t replica);
   void PauseReplica(size_t replica);
   void ResumeReplica(size_t replica);  // and whatever of it hangs
@@ -105,6 +108,8 @@ class SimulatedCluster {
   // Links between processes, by name ("d0", "t1").
   const std::string& ReplicaName(size_t replica) const { return replicas_[replica].name; }
   SimulatedNetwork& network() { return *network_; }
+  // What travels between processes takes up to so much longer than usual.
+  void SetJitter(Duration more);
 
   void DisconnectFromCoordination(size_t replica, EmbeddedCoordinationServer::Cut cut);
   void ReconnectToCoordination(size_t replica);
@@ -166,6 +171,7 @@ class SimulatedCluster {
   };
 
   ReplicaSettings SettingsOf(const ReplicaNode& node) const;
+  void BuryReplica(ReplicaNode& node);
   void BuryWorker(WorkerNode& node);
   void OnFaultPoint(std::string_view name);
   void OnLogLine(log::Level level, const std::string& line);

@@ -1,0 +1,229 @@
+#include "tests/simulation/random_run.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "fmt/format.h"
+#include "tests/simulation/fault_menu.h"
+#include "tests/simulation/simulated_client.h"
+#include "tests/simulation/simulated_cluster.h"
+
+namespace baton {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr Duration kToAgree = seconds(5);      // L1
+constexpr Duration kToCancel = seconds(10);    // I7
+constexpr Duration kToEnd = minutes(10);       // L2, the queue of everything included
+constexpr Duration kGrace = seconds(20);       // of the collection
+constexpr Duration kCollection = seconds(10);  // its interval
+constexpr size_t kElectionsBesides = 4;        // L4
+
+SimulatedCluster::Shape DrawShape(Random& random) {
+  SimulatedCluster::Shape shape;
+  shape.replicas = random.Next() % 4 == 0 ? 5 : 3;
+  shape.workers = random.Next() % 16 == 0 ? 20 : 1 + random.Next() % 4;
+  shape.slots = static_cast<uint32_t>(2 + random.Next() % 7);
+  shape.collection = {.interval = kCollection, .grace = kGrace};
+  return shape;
+}
+
+class RandomRun {
+ public:
+  explicit RandomRun(const RandomRunOptions& options)
+      : options_(options),
+        draws_(NewSeededRandom(options.seed * 0x9E3779B97F4A7C15u + 1)),
+        cluster_(options.seed, DrawShape(*draws_),
+                 [this](const std::string& invariant, const std::string& what) {
+                   OnViolation(invariant, what);
+                 }),
+        client_(std::make_shared<SimulatedClient>(&cluster_)),
+        menu_(&cluster_, client_.get()) {
+    if (options_.trace) {
+      cluster_.Trace([this](const std::string& line) { Trace(line); });
+    }
+  }
+
+  RandomRunReport Run() {
+    cluster_.recorder().Set(Recorder::Restarts::kExcused);
+    cluster_.ExplainErrors("job is in quarantine");
+    cluster_.AwaitReady();
+    const size_t steps = 10 + draws_->Next() % 40;
+    // As many numbers as there are steps, drawn at once: leaving out a fault moves no other one.
+    std::vector<uint64_t> seeds;
+    for (size_t i = 0; i < steps; ++i) seeds.push_back(draws_->Next());
+    for (step_ = 0; step_ < steps && !IsBroken(); ++step_) Step(*NewSeededRandom(seeds[step_]));
+    if (!IsBroken()) End();
+    report_.failovers = cluster_.recorder().epoch() - 1;
+    report_.task_starts = cluster_.recorder().total_starts();
+    report_.seconds = cluster_.Seconds();
+    return std::move(report_);
+  }
+
+ private:
+  bool IsBroken() const { return !report_.violations.empty(); }
+
+  void OnViolation(const std::string& invariant, const std::string& what) {
+    Trace("VIOLATION " + invariant + ": " + what);
+    report_.violations.push_back({invariant, what, cluster_.Seconds(), step_});
+  }
+  void Trace(const std::string& line) const {
+    if (options_.trace) options_.trace(cluster_.Seconds(), line);
+  }
+
+  // Runs, heals what is to be healed meanwhile, and stops at a violation.
+  void Pass(Duration span) {
+    const TimePoint end = cluster_.Now() + span;
+    while (!IsBroken()) {
+      const TimePoint next = heals_.empty() ? end : std::min(end, heals_.begin()->first);
+      cluster_.RunUntil([this] { return IsBroken(); }, next - cluster_.Now());
+      if (IsBroken() || heals_.empty() || heals_.begin()->first > end) return;
+      HealFirst();
+    }
+  }
+  bool Await(const std::function<bool()>& condition, Duration limit) {
+    return cluster_.RunUntil([&] { return IsBroken() || condition(); }, limit);
+  }
+
+  void HealFirst() {
+    auto heal = heals_.extract(heals_.begin());
+    Trace("over: " + heal.mapped().what);
+    heal.mapped().heals();
+  }
+
+  void Step(Random& random) {
+    Load(random);
+    report_.faults.emplace_back();
+    const std::shared_ptr<Random> fault_random = NewSeededRandom(random.Next());
+    if (!options_.without.contains(step_)) {
+      if (auto fault = menu_.Do(*fault_random)) {
+        Trace(fmt::format("FAULT {}: {}", step_, fault->what));
+        report_.faults.back() = fault->what;
+        if (fault->heals) heals_.emplace(cluster_.Now() + fault->lasts, std::move(*fault));
+      }
+    }
+    cluster_.recorder().tree().CheckCopies();
+    // Often the next fault comes while this one's consequences are under way.
+    constexpr Duration kPauses[] = {milliseconds(2), milliseconds(50), milliseconds(500),
+                                    seconds(3), seconds(8)};
+    Pass(random.Below(kPauses[random.Next() % std::size(kPauses)]));
+  }
+
+  void Load(Random& random) {
+    for (uint64_t i = random.Next() % 3; i > 0; --i) Submit(random);
+    if (jobs_.empty()) return;
+    const SimulatedJob& job = jobs_[random.Next() % jobs_.size()];
+    const size_t replica = static_cast<size_t>(random.Next() % cluster_.replicas());
+    const uint64_t what = random.Next() % 8;
+    if (what == 0) client_->Cancel(job.id, replica);
+    if (what == 1) client_->Submit(job, replica);  // again
+  }
+
+  void Submit(Random& random) {
+    SimulatedJob job;
+    const Duration runs_for = random.Below(random.Next() % 4 == 0 ? seconds(20) : seconds(2));
+    if (random.Next() % 3 == 0) {
+      job = SimulatedJob::Diamond(random, runs_for / 4);
+    } else {
+      job = SimulatedJob::Single(random, runs_for, static_cast<uint32_t>(1 + random.Next() % 4));
+    }
+    job.restart_attempts = 3;
+    if (random.Next() % 5 == 0) job.vertices[0].failures = static_cast<uint32_t>(random.Next() % 3);
+    jobs_.push_back(job);
+    ++report_.jobs;
+    client_->Submit(job, static_cast<size_t>(random.Next() % cluster_.replicas()));
+  }
+
+  // The last fault is over: nobody does anything by hand (L3).
+  void End() {
+    while (!heals_.empty()) HealFirst();
+    const TimePoint healed = cluster_.Now();
+    if (!Await([this] { return cluster_.IsAgreed(); }, kToAgree)) {
+      cluster_.Violated("L1", "not everybody agrees on one leader");
+    }
+    Pass(std::max(Duration::zero(), healed + kToCancel - cluster_.Now()));
+    if (const size_t running = cluster_.recorder().RunningCancelled(); running > 0) {
+      cluster_.Violated("I7", fmt::format("{} processes of cancelled jobs run", running));
+    }
+    EndJobs();
+    if (!IsBroken()) CheckSlots();
+    if (!IsBroken() && options_.seed % 4 == 0 && !menu_.clocks_were_set()) CheckGarbage();
+    const size_t done = static_cast<size_t>(
+        std::ranges::count_if(report_.faults, [](const auto& fault) { return !fault.empty(); }));
+    if (cluster_.recorder().epoch() > 2 * done + kElectionsBesides) {
+      cluster_.Violated(
+          "L4", fmt::format("{} elections for {} faults", cluster_.recorder().epoch(), done));
+    }
+  }
+
+  void EndJobs() {
+    Submit(*draws_);
+    if (!Await([this] { return client_->waiting() == 0; }, kToEnd)) {
+      cluster_.Violated("P8", fmt::format("{} requests wait for an answer", client_->waiting()));
+    }
+    menu_.TakeBackOrders();
+    if (!Await([this] { return cluster_.recorder().AllEnded(); }, kToEnd)) {
+      cluster_.Violated("L2", cluster_.recorder().DescribeUnfinished());
+    }
+  }
+
+  void CheckSlots() {
+    std::string body;
+    for (int i = 0; i < 60 && !IsBroken(); ++i) {
+      Pass(milliseconds(500));
+      const size_t leader = cluster_.Leader();
+      if (leader == SimulatedCluster::kNobody) continue;
+      const auto answer = client_->Ask(leader, "GET", "/v1/overview");
+      body = answer ? answer->body : "";
+      if (body.find(fmt::format("\"slots-total\":{}", cluster_.slots())) != std::string::npos &&
+          body.find(fmt::format("\"slots-available\":{}", cluster_.slots())) != std::string::npos) {
+        return;
+      }
+    }
+    cluster_.Violated("I10", "slots are missing: " + body);
+  }
+
+  void CheckGarbage() {
+    if (Await([this] { return cluster_.CountGraphs() == 0; }, 2 * (kGrace + kCollection))) return;
+    cluster_.Violated(
+        "I8", fmt::format("{} graphs of ended jobs are still on disks", cluster_.CountGraphs()));
+  }
+
+  const RandomRunOptions& options_;
+  const RandomPtr draws_;
+  RandomRunReport report_;
+  size_t step_ = 0;
+  SimulatedCluster cluster_;
+  const std::shared_ptr<SimulatedClient> client_;
+  FaultMenu menu_;
+  std::vector<SimulatedJob> jobs_;
+  std::multimap<TimePoint, Fault> heals_;
+};
+
+bool Breaks(const RandomRunReport& report, const std::string& invariant) {
+  return std::ranges::any_of(report.violations,
+                             [&](const Violation& v) { return v.invariant == invariant; });
+}
+
+}  // namespace
+
+RandomRunReport RunAtRandom(const RandomRunOptions& options) { return RandomRun(options).Run(); }
+
+RandomRunOptions Shrink(RandomRunOptions options, const RandomRunReport& report) {
+  if (report.violations.empty()) return options;
+  options.trace = nullptr;
+  const std::string invariant = report.violations.front().invariant;
+  // From the end: what came last is most often what matters.
+  for (size_t step = report.faults.size(); step-- > 0;) {
+    if (report.faults[step].empty() || !options.without.insert(step).second) continue;
+    if (!Breaks(RunAtRandom(options), invariant)) options.without.erase(step);
+  }
+  return options;
+}
+
+}  // namespace baton
