@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/suggest.h"
+#include "base/utf8.h"
 #include "fmt/format.h"
 
 namespace baton {
@@ -18,19 +19,24 @@ std::string LineAndColumn(std::string_view text, size_t offset) {
   return fmt::format("line {}, column {}", line, std::max<size_t>(column, 1));
 }
 
+constexpr size_t kMaxReasonBytes = 200;
+constexpr size_t kMaxShownKeyBytes = 64;
+
 // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error …; last read: …"
-// without what is the library's own and without the quoted text, which may be the whole input.
+// without what is the library's own and without the quoted text, which may be the whole input and
+// is not always UTF-8.
 std::string Reason(std::string_view what) {
   if (const auto bracket = what.find("] "); bracket != what.npos) what.remove_prefix(bracket + 2);
   if (what.starts_with("parse error at")) {
     if (const auto colon = what.find(": "); colon != what.npos) what.remove_prefix(colon + 2);
   }
   if (const auto last = what.find("; last read: "); last != what.npos) {
-    const auto tail = what.find("; expected", last);
+    const auto tail = what.rfind("; expected");  // the quoted text may say so too
     std::string reason(what.substr(0, last));
-    return tail == what.npos ? reason : reason.append(what.substr(tail));
+    if (tail != what.npos && tail > last) reason.append(what.substr(tail));
+    return CleanUtf8(reason, kMaxReasonBytes);
   }
-  return std::string(what.substr(0, 200));
+  return CleanUtf8(what, kMaxReasonBytes);
 }
 
 // Builds the tree bottom-up on a stack of its own: the containers that are still open.
@@ -117,8 +123,8 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
       if (it == keys.end()) break;
       std::string place = PathOf(open_.size() - 1);
       if (!place.empty()) place += '.';
-      problems_->Add(place.append(it->substr(0, 64)), "the key {} occurs more than once",
-                     Quoted(*it));
+      problems_->Add(place.append(CleanUtf8(*it, kMaxShownKeyBytes)),
+                     "the key {} occurs more than once", Quoted(*it));
       it = std::upper_bound(it, keys.end(), *it);
     }
   }
@@ -134,7 +140,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
         path += fmt::format("[{}]", array->size());
       } else {
         if (!path.empty()) path += '.';
-        path.append(frame.key, 0, 64);
+        path += CleanUtf8(frame.key, kMaxShownKeyBytes);
       }
     }
     return path;

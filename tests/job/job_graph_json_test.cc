@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/utf8.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
 #include "job/job_graph.h"
@@ -252,6 +253,21 @@ TEST(JobGraphJsonTest, DuplicateIdsAreNamed) {
   EXPECT_ONE_PROBLEM(R"({"name": "n", "vertices": [{"id": "a", "command": ["x"]},
                                                     {"id": "a", "command": ["x"]}]})",
                      "vertices[1].id: \"a\" is the id of vertices[0] already");
+}
+
+// What a client sent may stand in the reason; the reason travels as JSON all the same.
+TEST(JobGraphJsonTest, TheReasonOfARefusalIsShortAndUtf8) {
+  const std::string long_key(63, 'k');
+  for (const std::string& json : {std::string("{\"a\": 1, \"; expected \xd5\": 2}"),
+                                  "{\"" + std::string(500, '\xff') + "\":1}",
+                                  "{\"" + long_key + "é\": 1, \"" + long_key + "é\": 2}",
+                                  "{\"" + long_key + "é\": " + std::string(100, '[')}) {
+    const auto problems = ProblemsOf(json);
+    ASSERT_FALSE(problems.empty()) << json;
+    for (const std::string& problem : problems) {
+      EXPECT_EQ(CleanUtf8(problem, 500), problem) << json;
+    }
+  }
 }
 
 TEST(JobGraphJsonTest, LimitsAreNamed) {
