@@ -55,6 +55,13 @@ struct JobLimits {
   size_t max_problems = 100;          // reported at once
 };
 
+// The most that any configuration accepts (job.max-*): a stored graph beyond it was damaged or made
+// by somebody else, and would take more memory than there is.
+inline constexpr JobLimits kGreatestJobLimits = {.max_vertices = 1'000'000,
+                                                 .max_edges = 10'000'000,
+                                                 .max_parallelism = 10'000'000,
+                                                 .max_subtasks = 10'000'000};
+
 struct JobGraph {
   std::string name;
   int32_t priority = 0;

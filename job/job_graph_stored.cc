@@ -11,13 +11,6 @@
 namespace baton {
 namespace {
 
-// What was accepted once stays readable when an operator lowers the limits.
-constexpr JobLimits kNoLimits = {.max_vertices = std::numeric_limits<size_t>::max(),
-                                 .max_edges = std::numeric_limits<size_t>::max(),
-                                 .max_parallelism = std::numeric_limits<uint32_t>::max(),
-                                 .max_subtasks = std::numeric_limits<uint64_t>::max(),
-                                 .max_problems = 1};
-
 // Beyond it the conversion to nanoseconds would overflow; no accepted graph comes near.
 constexpr uint64_t kMaxStoredMillis = uint64_t{100'000} * 24 * 3600 * 1000;
 
@@ -115,8 +108,9 @@ absl::StatusOr<JobGraphPtr> FromStored(std::string_view bytes) {
                                                             : DistributionPattern::kAllToAll});
   }
   graph->restart_strategy = RestartFromStored(stored.restart_strategy());
-  ProblemList problems(kNoLimits.max_problems);
-  CheckGraph(*graph, kNoLimits, &problems);
+  // What was accepted once stays readable when an operator lowers the limits.
+  ProblemList problems(1);
+  CheckGraph(*graph, kGreatestJobLimits, &problems);
   if (!problems.empty()) {
     return DataLoss("the stored job graph is not valid: {}", problems.Take().front());
   }

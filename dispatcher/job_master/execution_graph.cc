@@ -213,13 +213,22 @@ void ExecutionGraph::WriteProgress(pb::JobPointer* pointer) const {
   }
 }
 
+// Ranges that overlap are refused too: a damaged pointer of a megabyte could name every subtask a
+// hundred thousand times.
 bool ExecutionGraph::ReadProgress(const pb::JobPointer& pointer) {
+  uint64_t next_vertex = 0;
   for (const pb::VertexProgress& progress : pointer.progress()) {
     if (progress.finished_from_size() != progress.finished_to_size() ||
-        progress.retried_subtask_size() != progress.next_attempt_size()) {
+        progress.retried_subtask_size() != progress.next_attempt_size() ||
+        progress.vertex() < next_vertex) {
       return false;
     }
+    next_vertex = uint64_t{progress.vertex()} + 1;
+    uint32_t next_subtask = 0;
     for (int i = 0; i < progress.finished_from_size(); ++i) {
+      if (progress.finished_from(i) < next_subtask) return false;
+      if (progress.finished_to(i) < progress.finished_from(i)) return false;
+      next_subtask = progress.finished_to(i);
       for (uint32_t s = progress.finished_from(i); s < progress.finished_to(i); ++s) {
         if (!Contains({progress.vertex(), s})) return false;
         RestoreFinished({progress.vertex(), s});

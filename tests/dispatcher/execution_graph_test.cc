@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
+#include <vector>
 
 #include "tests/dispatcher/graphs.h"
 
@@ -140,6 +142,27 @@ TEST(ExecutionGraph, ProgressOfAnotherGraphIsRefused) {
   progress->add_finished_to(3);
   ExecutionGraph graph(SomeJob(), Graph({Vertex("a", 2)}));
   EXPECT_FALSE(graph.ReadProgress(pointer));
+}
+
+TEST(ExecutionGraph, ProgressThatNamesASubtaskTwiceIsRefused) {
+  const auto read = [](std::vector<std::array<uint32_t, 3>> ranges) {
+    pb::JobPointer pointer;
+    for (const auto& [vertex, from, to] : ranges) {
+      const bool same = pointer.progress_size() > 0 &&
+                        pointer.progress(pointer.progress_size() - 1).vertex() == vertex;
+      auto* progress =
+          same ? pointer.mutable_progress(pointer.progress_size() - 1) : pointer.add_progress();
+      progress->set_vertex(vertex);
+      progress->add_finished_from(from);
+      progress->add_finished_to(to);
+    }
+    ExecutionGraph graph(SomeJob(), Graph({Vertex("a", 8), Vertex("b", 8)}));
+    return graph.ReadProgress(pointer);
+  };
+  EXPECT_TRUE(read({{0, 0, 4}, {0, 4, 8}, {1, 2, 3}}));
+  EXPECT_FALSE(read({{0, 0, 4}, {0, 3, 8}}));
+  EXPECT_FALSE(read({{0, 0, 4}, {0, 4, 0}, {0, 0, 4}}));
+  EXPECT_FALSE(read({{0, 0, 4}, {1, 0, 4}, {0, 4, 8}}));
 }
 
 TEST(ExecutionGraphDeathTest, AnIllegalMoveAborts) {

@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "base/config_options.h"
 #include "base/status.h"
 #include "job/job_graph.h"
 #include "job/job_graph.pb.h"
@@ -85,6 +86,17 @@ TEST(JobGraphStoredTest, AGraphOverTheLimitsOfTodayIsStillRead) {
   JobGraph graph = FullGraph();
   graph.vertices[0].parallelism = JobLimits().max_parallelism + 1;
   EXPECT_EQ(CodeOf(graph), absl::StatusCode::kOk);
+}
+
+// It would take 100 GB when it is loaded, and the leader with it.
+TEST(JobGraphStoredTest, AGraphThatNoConfigurationAcceptsIsRefused) {
+  JobGraph graph = FullGraph();
+  graph.vertices[0].parallelism = UINT32_MAX;
+  EXPECT_EQ(CodeOf(graph), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(options::kMaxVertices.most, std::to_string(kGreatestJobLimits.max_vertices));
+  EXPECT_EQ(options::kMaxEdges.most, std::to_string(kGreatestJobLimits.max_edges));
+  EXPECT_EQ(options::kMaxParallelism.most, std::to_string(kGreatestJobLimits.max_parallelism));
+  EXPECT_EQ(options::kMaxSubtasks.most, std::to_string(kGreatestJobLimits.max_subtasks));
 }
 
 TEST(JobGraphStoredTest, AValueOfANewerVersionIsNotGuessed) {
