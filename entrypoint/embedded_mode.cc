@@ -6,10 +6,12 @@
 #include "base/config_options.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "entrypoint/directories.h"
 #include "entrypoint/replica_config.h"
 #include "entrypoint/sole_member.h"
 #include "fmt/format.h"
 #include "store/kv_journal.h"
+#include "store/store_directory.h"
 
 namespace baton {
 namespace {
@@ -53,6 +55,10 @@ absl::StatusOr<std::unique_ptr<EmbeddedMode>> EmbeddedMode::Open(const Config& c
   RecoverEmbeddedCoordination(pool.NewExecutor(), journal,
                               [&](auto server) { recovered.set_value(std::move(server)); });
   auto server = recovered.get_future().get();
+  if (absl::IsDataLoss(server.status())) {
+    return DataLoss("{}. {}", Message(server.status()),
+                    AdviceForLoneStore(StoreDirectoryOf(config)));
+  }
   if (!server.ok()) return server.status();
   std::unique_ptr<EmbeddedMode> mode(new EmbeddedMode(config, pool));
   mode->server_ = *std::move(server);

@@ -85,7 +85,14 @@ void Convergence::ListLocal() {
       },
       IfAlive(weak_from_this(), [held](Convergence& self, const absl::Status& status) {
         if (status.ok()) return self.OnListed(*held);
-        log::Warning("the blobs here cannot be listed error=\"{}\"", Message(status));
+        if (absl::IsDataLoss(status)) {
+          log::Error(
+              "the store is damaged: restart this replica, it then begins with an empty one "
+              "and fills it from the others error=\"{}\"",
+              Message(status));
+        } else {
+          log::Warning("the blobs here cannot be listed error=\"{}\"", Message(status));
+        }
         self.EndRound(self.retry_);
       }));
 }

@@ -56,13 +56,19 @@ class KvEngine {
 };
 using KvEnginePtr = std::shared_ptr<KvEngine>;
 
+// What becomes of a store whose log lacks the end of what was acknowledged (acknowledged_mark.h).
+enum class WhenCutShort {
+  kRefuse,  // kDataLoss: there is nowhere to get it from
+  kGoOn,    // an error in the log; what is missing comes from other replicas
+};
+
 // Opens (or makes) a RocksDB database in `directory` with the given column families; blocks. Large
 // values go to RocksDB's blob files. `env`: what it stands on; null: the operating system.
 //
 // A full disk refuses writes until there is room, and no longer. kDataLoss: it cannot be opened for
 // damage.
-absl::StatusOr<KvEnginePtr> OpenRocksDbKvEngine(const std::string& directory,
-                                                const std::vector<std::string>& families,
-                                                rocksdb::Env* env = nullptr);
+absl::StatusOr<KvEnginePtr> OpenRocksDbKvEngine(
+    const std::string& directory, const std::vector<std::string>& families,
+    rocksdb::Env* env = nullptr, WhenCutShort when_cut_short = WhenCutShort::kRefuse);
 
 }  // namespace baton

@@ -11,6 +11,7 @@
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/table.h"
+#include "store/acknowledged_mark.h"
 #include "store/kv_journal.h"
 #include "store/record_journal.h"
 
@@ -36,6 +37,21 @@ absl::Status ToStatus(const rocksdb::Status& status) {
 absl::Status OpenStatus(const rocksdb::Status& status) {
   if (!status.IsPathNotFound() && !status.IsNotFound()) return ToStatus(status);
   return DataLoss("the store is not whole: {}", status.ToString());
+}
+
+// RocksDB would make a new database beside the files of one whose CURRENT is lost, and delete them.
+absl::Status CheckCurrent(rocksdb::Env* env, const std::string& directory) {
+  std::vector<std::string> files;
+  if (!env->GetChildren(directory, &files).ok()) return absl::OkStatus();
+  std::string data;
+  for (const std::string& file : files) {
+    if (file == "CURRENT") return absl::OkStatus();
+    const bool holds_data =
+        file == AcknowledgedMark::kFileName || file.ends_with(".sst") || file.ends_with(".blob");
+    if (holds_data) data = file;
+  }
+  if (data.empty()) return absl::OkStatus();
+  return DataLoss("the store is not whole: there is {}, but no CURRENT", data);
 }
 
 // What running jobs need to go on and to end.
@@ -90,11 +106,21 @@ std::vector<std::string> AllFamilies(const rocksdb::DBOptions& options,
 
 class Database final : public RocksDbDatabase {
  public:
-  Database(std::string directory, std::vector<std::string> families, rocksdb::Env* env)
-      : directory_(std::move(directory)), wanted_(std::move(families)), env_(env) {}
+  Database(std::string directory, std::vector<std::string> families, rocksdb::Env* env,
+           WhenCutShort when_cut_short)
+      : directory_(std::move(directory)),
+        wanted_(std::move(families)),
+        env_(env),
+        when_cut_short_(when_cut_short),
+        mark_(directory_) {}
   ~Database() override { Close(); }
 
   absl::Status Open() {
+    if (absl::Status whole = CheckCurrent(Environment(), directory_); !whole.ok()) {
+      return At(directory_, whole);
+    }
+    // Never opened like that: it would delete the tables that it does not know any more.
+    if (absl::Status whole = mark_.CheckManifest(); !whole.ok()) return At(directory_, whole);
     const auto cache = rocksdb::NewLRUCache(8 << 20);
     const rocksdb::DBOptions options = Options(env_);
     std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
@@ -108,7 +134,7 @@ class Database final : public RocksDbDatabase {
     if (!status.ok()) return At(directory_, OpenStatus(status));
     db_.reset(raw);
     for (auto* handle : handles) families_.emplace(handle->GetName(), handle);
-    return absl::OkStatus();
+    return CheckMark();
   }
 
   absl::Status CheckRoom(const std::vector<KvWrite>& writes) override {
@@ -144,6 +170,7 @@ class Database final : public RocksDbDatabase {
     options.sync = true;
     const rocksdb::Status status = db_->Write(options, &batch);
     failed_ = !status.ok();
+    if (status.ok()) mark_.Write(db_->GetLatestSequenceNumber());
     return ToStatus(status);
   }
 
@@ -156,7 +183,7 @@ class Database final : public RocksDbDatabase {
     std::string value;
     const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), it->second, key, &value);
     if (status.IsNotFound()) return std::optional<std::string>();
-    if (!status.ok()) return ToStatus(status);
+    if (!status.ok()) return OpenStatus(status);  // of a blob file that is gone
     return std::optional(std::move(value));
   }
 
@@ -172,7 +199,7 @@ class Database final : public RocksDbDatabase {
          cursor->Next()) {
       keys.push_back(cursor->key().ToString());
     }
-    if (!cursor->status().ok()) return ToStatus(cursor->status());
+    if (!cursor->status().ok()) return OpenStatus(cursor->status());
     return keys;
   }
 
@@ -189,11 +216,30 @@ class Database final : public RocksDbDatabase {
     for (; cursor->Valid() && entries.size() < limit; cursor->Next()) {
       entries.push_back({cursor->key().ToString(), cursor->value().ToString()});
     }
-    if (!cursor->status().ok()) return ToStatus(cursor->status());
+    if (!cursor->status().ok()) return OpenStatus(cursor->status());
     return entries;
   }
 
  private:
+  absl::Status CheckMark() {
+    const uint64_t found = db_->GetLatestSequenceNumber();
+    const uint64_t marked = mark_.Read().value_or(found);
+    if (marked > found) {
+      const absl::Status why = DataLoss(
+          "{}: the last {} changes that were acknowledged are missing: its log was cut "
+          "short or damaged",
+          directory_, marked - found);
+      if (when_cut_short_ == WhenCutShort::kRefuse) {
+        Close();
+        return why;
+      }
+      log::Error("the store goes on without them, they come from the other replicas error=\"{}\"",
+                 Message(why));
+    }
+    mark_.Write(found);
+    return absl::OkStatus();
+  }
+
   static absl::Status Closed() { return Internal("the store failed and could not be reopened"); }
 
   // After an error in its log RocksDB writes no more, and asking it to resume may abort the
@@ -237,6 +283,7 @@ class Database final : public RocksDbDatabase {
   const std::string directory_;
   const std::vector<std::string> wanted_;
   rocksdb::Env* const env_;
+  const WhenCutShort when_cut_short_;
 
   // Shared: to use what is below; alone: to replace it.
   std::shared_mutex mutex_;
@@ -244,6 +291,7 @@ class Database final : public RocksDbDatabase {
   std::map<std::string, rocksdb::ColumnFamilyHandle*> families_;
 
   // The writer's:
+  AcknowledgedMark mark_;
   bool failed_ = false;  // its last write
   std::chrono::steady_clock::time_point last_reopened_;
 };
@@ -251,8 +299,9 @@ class Database final : public RocksDbDatabase {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RocksDbDatabase>> RocksDbDatabase::Open(
-    const std::string& directory, const std::vector<std::string>& families, rocksdb::Env* env) {
-  auto database = std::make_unique<Database>(directory, families, env);
+    const std::string& directory, const std::vector<std::string>& families, rocksdb::Env* env,
+    WhenCutShort when_cut_short) {
+  auto database = std::make_unique<Database>(directory, families, env, when_cut_short);
   if (absl::Status status = database->Open(); !status.ok()) return status;
   return database;
 }

@@ -19,7 +19,8 @@ class RocksDbDatabase {
  public:
   // Opens or makes it, with these families and those that it has already.
   static absl::StatusOr<std::unique_ptr<RocksDbDatabase>> Open(
-      const std::string& directory, const std::vector<std::string>& families, rocksdb::Env* env);
+      const std::string& directory, const std::vector<std::string>& families, rocksdb::Env* env,
+      WhenCutShort when_cut_short);
 
   virtual ~RocksDbDatabase() = default;
 

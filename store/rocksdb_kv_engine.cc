@@ -177,8 +177,8 @@ class RocksDbKvEngine final : public KvEngine {
 
 absl::StatusOr<KvEnginePtr> OpenRocksDbKvEngine(const std::string& directory,
                                                 const std::vector<std::string>& families,
-                                                rocksdb::Env* env) {
-  auto database = RocksDbDatabase::Open(directory, families, env);
+                                                rocksdb::Env* env, WhenCutShort when_cut_short) {
+  auto database = RocksDbDatabase::Open(directory, families, env, when_cut_short);
   if (!database.ok()) return database.status();
   return std::make_shared<RocksDbKvEngine>(*std::move(database), families);
 }

@@ -1,10 +1,14 @@
 #include "store/store_directory.h"
 
 #include <filesystem>
+#include <future>
+#include <memory>
 #include <system_error>
 
 #include "base/log.h"
 #include "base/status.h"
+#include "fmt/format.h"
+#include "store/acknowledged_mark.h"
 
 namespace baton {
 namespace {
@@ -31,7 +35,41 @@ absl::Status SetAside(const std::string& directory, const absl::Status& why) {
       Message(why), kMaxSetAside, directory);
 }
 
+// Every key of every family; the blocks that they stand in are verified on the way.
+absl::Status ReadThrough(KvEngine& engine, const std::vector<std::string>& families) {
+  for (const std::string& family : families) {
+    auto read = std::make_shared<std::promise<absl::Status>>();
+    engine.Keys(family, "", [read](const auto& keys) { read->set_value(keys.status()); });
+    absl::Status status = read->get_future().get();
+    if (absl::IsDataLoss(status)) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<KvEnginePtr> OpenAmongOthers(const std::string& directory,
+                                            const std::vector<std::string>& families) {
+  auto engine = OpenRocksDbKvEngine(directory, families, nullptr, WhenCutShort::kGoOn);
+  if (!engine.ok()) return engine;
+  if (absl::Status read = ReadThrough(**engine, families); !read.ok()) return read;
+  return engine;
+}
+
+absl::StatusOr<KvEnginePtr> OpenAlone(const std::string& directory,
+                                      const std::vector<std::string>& families) {
+  auto engine = OpenRocksDbKvEngine(directory, families, nullptr, WhenCutShort::kRefuse);
+  if (!absl::IsDataLoss(engine.status())) return engine;
+  return DataLoss("{}. {}", Message(engine.status()), AdviceForLoneStore(directory));
+}
+
 }  // namespace
+
+std::string AdviceForLoneStore(const std::string& directory) {
+  return fmt::format(
+      "There is no other copy of it. Look after the disk; then put back a backup of {}, or, to go "
+      "on without what a file cut short has lost, remove {}/{}, or, to begin with an empty one, "
+      "move it away",
+      directory, directory, AcknowledgedMark::kFileName);
+}
 
 absl::StatusOr<KvEnginePtr> OpenStoreDirectory(const std::string& directory,
                                                const std::vector<std::string>& families,
@@ -39,13 +77,13 @@ absl::StatusOr<KvEnginePtr> OpenStoreDirectory(const std::string& directory,
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) return Unavailable("store.directory {}: {}", directory, error.message());
-  auto engine = OpenRocksDbKvEngine(directory, families);
-  if (engine.status().code() != absl::StatusCode::kDataLoss) return engine;
-  if (when_damaged == WhenDamaged::kRefuse) return engine;
+  if (when_damaged == WhenDamaged::kRefuse) return OpenAlone(directory, families);
+  auto engine = OpenAmongOthers(directory, families);
+  if (!absl::IsDataLoss(engine.status())) return engine;
   if (absl::Status aside = SetAside(directory, engine.status()); !aside.ok()) return aside;
   std::filesystem::create_directories(directory, error);
   if (error) return Unavailable("store.directory {}: {}", directory, error.message());
-  return OpenRocksDbKvEngine(directory, families);
+  return OpenAmongOthers(directory, families);
 }
 
 }  // namespace baton

@@ -5,7 +5,12 @@
 // begins in its place: no step by hand. Three of them are kept; with a fourth something else is
 // wrong than a bit, and somebody must look: the replica does not start.
 //
-// Only where there are other replicas. Without them the damaged store is all there is.
+// It is read once before it serves: of one that opens, but cannot be listed, nobody could say what
+// it lacks, and so convergence could not fill it.
+//
+// Only where there are other replicas. Without them the damaged store is all there is: what cannot
+// be read stays, and a store that lacks what was acknowledged is not opened (kDataLoss; the message
+// says what to do).
 
 #pragma once
 
@@ -18,6 +23,9 @@
 namespace baton {
 
 enum class WhenDamaged { kSetAside, kRefuse };
+
+// What an operator can do about the damaged store of a replica that has no others.
+std::string AdviceForLoneStore(const std::string& directory);
 
 // Blocks. Makes the directory if it is missing.
 absl::StatusOr<KvEnginePtr> OpenStoreDirectory(const std::string& directory,

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/asio_executor.h"
+#include "store/acknowledged_mark.h"
 #include "tests/rpc/loopback.h"
 #include "tests/store/fake_kv_engine.h"
 
@@ -54,8 +55,10 @@ class RocksDbPlace final : public Place {
     EXPECT_TRUE(engine.ok()) << engine.status();
     return *std::move(engine);
   }
-  // The end of the log is gone, as after a power loss in the middle of a write.
+  // The end of the log is gone, as after a power loss in the middle of a write: nobody was told
+  // that it is there, so no mark says so.
   void TearLog(uint64_t bytes) {
+    std::filesystem::remove(directory_ / AcknowledgedMark::kFileName);
     for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
       if (entry.path().extension() != ".log" || entry.file_size() < bytes) continue;
       std::filesystem::resize_file(entry.path(), entry.file_size() - bytes);
