@@ -14,7 +14,9 @@ namespace {
 constexpr Duration kPingInterval = std::chrono::milliseconds(200);
 constexpr Duration kPingTimeout = std::chrono::seconds(2);
 constexpr Duration kConnectTimeout = std::chrono::seconds(1);
-constexpr Duration kFirstRetry = std::chrono::milliseconds(50);
+// A process that dies closes its links before the port that it listens on: what connects in between
+// is accepted and broken, and proves nothing. The next attempt is refused, so it must come soon.
+constexpr Duration kFirstRetry = std::chrono::milliseconds(2);
 constexpr Duration kLastRetry = std::chrono::seconds(1);
 
 struct Peer {
