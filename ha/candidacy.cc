@@ -170,7 +170,8 @@ Candidacy MakeCandidacy(const CandidateView& view, const CoordinationPaths& path
     ops.push_back(CoordinationOp::Create(paths.members(), candidacy.members->data));
   }
   const int32_t version = view.state.epoch->stat.version;
-  ops.push_back(CoordinationOp::Set(paths.epoch(), data, version));
+  const int32_t expected = Broken(Break::kElectionsUnconditional) ? kAnyVersion : version;
+  ops.push_back(CoordinationOp::Set(paths.epoch(), data, expected));
   candidacy.epoch = NodeData{data, {.version = version + 1}};
   if (view.state.leader) {
     ops.push_back(CoordinationOp::Delete(paths.leader(), view.state.leader->stat.version));

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "ha/election.h"
@@ -166,8 +165,7 @@ void Election::Contend() {
 void Election::OnElected(int64_t session_id, Candidacy candidacy, const MultiResult& result) {
   if (session_id != session_id_ || stopped_) return;  // its `leader` went with the session
   busy_ = false;
-  const bool unknown = absl::IsUnknown(result.status);
-  if (result.status.ok() || (unknown && Broken(Break::kUnknownElectionIsWin))) {
+  if (result.status.ok()) {
     watch_->NoteWon(candidacy.epoch, std::move(candidacy.leader), std::move(candidacy.members));
     records_ = ParseRecords(watch_->state());
     NoteEpochs();

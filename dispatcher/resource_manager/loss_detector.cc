@@ -54,9 +54,11 @@ bool LossDetector::IsCurrent(const WatchedPtr& watched) const {
 }
 
 TimePoint LossDetector::LeaseEnd(const Watched& watched) const {
+  const Duration margin =
+      Broken(Break::kLeaseMarginOmitted) ? Duration::zero() : deps_.options.margin;
   const Duration lease = std::max(deps_.options.lease, watched.suspect.lease);
   return std::max({deps_.leading_since, watched.suspect.last_answered, watched.last_way2_answer}) +
-         (Broken(Break::kLeaseWaitedByHalf) ? lease / 2 : lease) + deps_.options.margin;
+         (Broken(Break::kLeaseWaitedByHalf) ? lease / 2 : lease) + margin;
 }
 
 void LossDetector::Tick(const WatchedPtr& watched) {
