@@ -51,7 +51,14 @@ class SimulatedNetwork : public std::enable_shared_from_this<SimulatedNetwork> {
     CutOneWay(b, a);
   }
   void CutOneWay(const std::string& from, const std::string& to) { cuts_.insert({from, to}); }
-  void Heal(const std::string& a, const std::string& b);
+  void Heal(const std::string& a, const std::string& b) {
+    HealOneWay(a, b);
+    HealOneWay(b, a);
+  }
+  void HealOneWay(const std::string& from, const std::string& to) {
+    cuts_.erase({from, to});
+    Flush({from, to});
+  }
   void HealAll();
 
   // Every connection between the two breaks; both hear of it, ports stay open.
@@ -361,13 +368,6 @@ inline void SimulatedNetwork::LoseHost(const std::string& process) {
   std::erase_if(held_, [&](const auto& entry) {
     return entry.first.first == process || entry.first.second == process;
   });
-}
-
-inline void SimulatedNetwork::Heal(const std::string& a, const std::string& b) {
-  for (const Direction& direction : {Direction{a, b}, Direction{b, a}}) {
-    cuts_.erase(direction);
-    Flush(direction);
-  }
 }
 
 inline void SimulatedNetwork::HealAll() {

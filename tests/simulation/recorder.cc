@@ -15,9 +15,12 @@ Recorder::Recorder(ExecutorPtr executor, std::shared_ptr<TreeJudge> tree, OnViol
     : executor_(std::move(executor)), tree_(std::move(tree)), violated_(std::move(on_violation)) {}
 
 void Recorder::Start() {
-  tree_->Listen([weak = weak_from_this()](const JobId& job, const std::string& outcome) {
-    if (auto self = weak.lock()) self->OnResult(job, outcome);
-  });
+  const auto weak = weak_from_this();
+  tree_->Listen(
+      {.on_result = IfAlive(weak, [](Recorder& self, const JobId& job,
+                                     const std::string& outcome) { self.OnResult(job, outcome); }),
+       .on_delisted = IfAlive(
+           weak, [](Recorder& self, const std::string& worker) { self.OnDelisted(worker); })});
 }
 
 // ---- harm
@@ -54,8 +57,11 @@ FakeProcessLauncher::Script Recorder::ScriptFor(const std::string& worker, Epoch
     violated_("I4", fmt::format("{} obeys a deployment of {} in epoch {}", worker,
                                 spec.id.ToString(), obeyed.value));
   }
+  if (spec.command != std::vector<std::string>{"run", std::to_string(spec.id.subtask)}) {
+    violated_("I8", spec.id.ToString() + " is told to run what nobody submitted");
+  }
   FakeProcessLauncher::Script script;
-  const auto& vertex = jobs_.at(spec.id.job).vertices.at(spec.id.vertex);
+  const auto& vertex = JobOf(spec.id.job).vertices.at(spec.id.vertex);
   script.runs_for = vertex.runs_for;
   const Subtask subtask{spec.id.job, spec.id.vertex, spec.id.subtask};
   if (history_[subtask].failures < vertex.failures) script.exit_code = 1;
@@ -92,7 +98,7 @@ void Recorder::OnStart(const std::string& worker, const ExecutionAttemptId& id) 
 
 void Recorder::CheckStart(const std::string& worker, const ExecutionAttemptId& id,
                           const History& history) {
-  for (const auto& [vertex, input] : jobs_.at(id.job).InputsOf(id.vertex, id.subtask)) {
+  for (const auto& [vertex, input] : JobOf(id.job).InputsOf(id.vertex, id.subtask)) {
     if (history_[Subtask{id.job, vertex, input}].successes > 0) continue;
     violated_("I6", fmt::format("{} starts before {}/{} has ended", id.ToString(), vertex, input));
   }
@@ -133,7 +139,20 @@ void Recorder::OnEnd(const ExecutionAttemptId& id, const pb::FinalReport& report
   if (live != live_.end() && live->second.id == id) live_.erase(live);
 }
 
+void Recorder::OnDelisted(const std::string& worker) {
+  if (const size_t running = RunningOn(worker); running > 0) {
+    violated_("P4", fmt::format("{} goes off the roster and runs {} processes", worker, running));
+  }
+}
+
 // ---- jobs
+
+const SimulatedJob& Recorder::JobOf(const JobId& id) {
+  if (auto known = jobs_.find(id); known != jobs_.end()) return known->second;
+  SimulatedJob job = named_.at(tree_->NameOf(id));
+  job.id = id;
+  return jobs_.emplace(id, std::move(job)).first->second;
+}
 
 void Recorder::OnAcknowledged(const JobId& job) {
   if (!acknowledged_.insert(job).second) return;

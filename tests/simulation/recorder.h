@@ -50,6 +50,7 @@ class Recorder : public std::enable_shared_from_this<Recorder> {
 
   // Before it is submitted.
   void Know(const SimulatedJob& job) { jobs_.emplace(job.id, job); }
+  void KnowByName(const SimulatedJob& job) { named_.emplace(job.name, job); }
 
   FakeProcessLauncher::Script ScriptFor(const std::string& worker, Epoch obeyed,
                                         const LaunchSpec& spec);
@@ -101,6 +102,8 @@ class Recorder : public std::enable_shared_from_this<Recorder> {
   void CheckRestart(const ExecutionAttemptId& id, const History& history);
   void OnEnd(const ExecutionAttemptId& id, const pb::FinalReport& report);
   void OnResult(const JobId& job, const std::string& outcome);
+  void OnDelisted(const std::string& worker);
+  const SimulatedJob& JobOf(const JobId& id);
   bool MayLeasesEnd() const;
 
   const ExecutorPtr executor_;
@@ -108,6 +111,7 @@ class Recorder : public std::enable_shared_from_this<Recorder> {
   const OnViolation violated_;
   Restarts restarts_ = Restarts::kForbidden;
   std::map<JobId, SimulatedJob> jobs_;
+  std::map<std::string, SimulatedJob> named_;  // whose id is not known before they run
   std::map<Subtask, History> history_;
   std::map<Subtask, Live> live_;
   std::set<JobId> acknowledged_;

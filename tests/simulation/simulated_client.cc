@@ -24,6 +24,34 @@ void SimulatedClient::Submit(const SimulatedJob& job, size_t replica, Answered a
   Try(std::move(errand));
 }
 
+void SimulatedClient::SubmitOnce(const SimulatedJob& job, size_t replica) {
+  cluster_->recorder().Know(job);
+  HttpRequest request{"PUT", "/v1/jobs/" + job.id.ToString(), {}, job.Json()};
+  request.SetHeader("Content-Type", "application/json");
+  cluster_->client_http().Send(
+      cluster_->RestAddress(replica), std::move(request), kTimeout, cluster_->client_executor(),
+      IfAlive(weak_from_this(),
+              [id = job.id](SimulatedClient& self, absl::StatusOr<HttpResponse> response) {
+                if (response.ok() && response->status / 100 == 2) {
+                  self.cluster_->recorder().OnAcknowledged(id);
+                }
+              }));
+}
+
+void SimulatedClient::Post(SimulatedJob job, size_t replica) {
+  job.name = "posted-" + job.id.ToString();
+  cluster_->recorder().KnowByName(job);
+  HttpRequest request{"POST", "/v1/jobs", {}, job.Json()};
+  request.SetHeader("Content-Type", "application/json");
+  cluster_->client_http().Send(
+      cluster_->RestAddress(replica), std::move(request), kTimeout, cluster_->client_executor(),
+      IfAlive(weak_from_this(), [](SimulatedClient& self, absl::StatusOr<HttpResponse> response) {
+        if (!response.ok() || response->status / 100 != 2) return;
+        const auto id = JobId::Parse(response->Header("X-Baton-Job-Id"));
+        if (id.ok()) self.cluster_->recorder().OnAcknowledged(*id);
+      }));
+}
+
 void SimulatedClient::Cancel(const JobId& job, size_t replica, Answered answered) {
   auto errand = std::make_shared<Errand>();
   errand->request = {"PATCH", "/v1/jobs/" + job.ToString() + "?mode=cancel", {}, ""};

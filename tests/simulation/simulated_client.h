@@ -23,6 +23,10 @@ class SimulatedClient : public std::enable_shared_from_this<SimulatedClient> {
 
   // Tries until it is answered with something else than "later". The recorder learns of 2xx.
   void Submit(const SimulatedJob& job, size_t replica, Answered answered = nullptr);
+  // Tries once, and does not wait for what comes of it.
+  void SubmitOnce(const SimulatedJob& job, size_t replica);
+  // The same; whoever answers chooses the id. The recorder knows the job by its name.
+  void Post(SimulatedJob job, size_t replica);
   void Cancel(const JobId& job, size_t replica, Answered answered = nullptr);
   void Transfer(size_t replica) { Order("POST", "/v1/leader/transfer", replica); }
   // What an operator says, until it is answered.

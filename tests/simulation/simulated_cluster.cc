@@ -155,7 +155,7 @@ ReplicaSettings SimulatedCluster::SettingsOf(const ReplicaNode& node) const {
   settings.id = ReplicaId(node.name);
   settings.cluster_id = kClusterId;
   settings.zookeeper_root = kRoot;
-  settings.rpc_bind_address = node.name + ":6123";
+  settings.rpc_bind_address = fmt::format("{}:{}", node.name, 6123 + node.moves);
   settings.version = "simulated";
   settings.store.replication.min_copies = shape_.replicas > 1 ? 2 : 1;
   settings.dispatcher.lease.lease = kLease;

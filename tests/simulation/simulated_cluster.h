@@ -77,6 +77,8 @@ class SimulatedCluster {
   void KillReplica(size_t replica);      // kill -9
   void LoseReplicaHost(size_t replica);  // the same, and its ports do not refuse
   void StartReplica(size_t replica);
+  // A dead one; the next time it listens at another address.
+  void MoveReplica(size_t replica) { ++replicas_[replica].moves; }
   void PauseReplica(size_t replica);
   void ResumeReplica(size_t replica);  // and whatever of it hangs
   // What leads in it runs no more; its election and its links do.
@@ -156,6 +158,7 @@ class SimulatedCluster {
     std::shared_ptr<ManualClock> clock;
     std::shared_ptr<FakeDisk> disk;
     std::shared_ptr<ReplicaProcess> process;  // null: dead
+    int moves = 0;
   };
   struct WorkerProcess {
     std::vector<std::shared_ptr<ManualExecutor>> executors;

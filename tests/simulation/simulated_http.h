@@ -106,7 +106,11 @@ class SimulatedHttp final : public std::enable_shared_from_this<SimulatedHttp> {
                       std::move(callback)};
     if (network_->IsCut(client, server->second.process)) return;  // lost
     Deliver(id, server->second, request);
-    if (random_->Next() % 100 < duplicate_percent_) Deliver(id, server->second, request);
+    // No balancer repeats what carries no id.
+    const bool may_repeat = request.method != "POST" || request.target != "/v1/jobs";
+    if (may_repeat && random_->Next() % 100 < duplicate_percent_) {
+      Deliver(id, server->second, request);
+    }
   }
 
   // The first answer counts.

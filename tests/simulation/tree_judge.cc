@@ -43,6 +43,7 @@ void TreeJudge::See(const std::string& path, const Data& node) {
       roster_.insert(worker);
     } else {
       roster_.erase(worker);
+      if (listener_.on_delisted) listener_.on_delisted(worker);
     }
   }
 }
@@ -96,6 +97,13 @@ void TreeJudge::SeePointer(const JobId& job, const Data& node) {
     violated_("I3", fmt::format("{}: the leader of epoch {} writes in epoch {}", job.ToString(),
                                 pointer.epoch(), epoch_));
   }
+  if (pointer.name().starts_with("posted-")) {
+    const auto [known, first] = names_.emplace(pointer.name(), job);
+    if (!first && known->second != job) {
+      violated_("I2", fmt::format("{} was submitted once, and runs as {} and {}", pointer.name(),
+                                  known->second.ToString(), job.ToString()));
+    }
+  }
   const bool is_new = !pointers_.contains(job);
   const size_t copies = copies_of_(pointer.graph_digest());
   if (is_new && copies < min_copies_) {
@@ -125,7 +133,7 @@ void TreeJudge::SeeResult(const JobId& job, const Data& node) {
     violated_("I7",
               fmt::format("{}: {} became {}", job.ToString(), known->second, result.outcome()));
   }
-  if (added && on_result_) on_result_(job, result.outcome());
+  if (added && listener_.on_result) listener_.on_result(job, result.outcome());
 }
 
 // A job moves in one transaction: nobody ever sees it in both places, or in none.
@@ -161,6 +169,11 @@ bool TreeJudge::Knows(const JobId& job) const {
 std::string TreeJudge::OutcomeOf(const JobId& job) const {
   const auto outcome = outcomes_.find(job);
   return outcome == outcomes_.end() ? "" : outcome->second;
+}
+
+std::string TreeJudge::NameOf(const JobId& job) const {
+  const auto pointer = pointers_.find(job);
+  return pointer == pointers_.end() ? "" : pointer->second.name();
 }
 
 bool TreeJudge::IsFinished(const JobId& job, uint32_t vertex, uint32_t subtask) const {

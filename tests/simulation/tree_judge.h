@@ -28,14 +28,17 @@ class TreeJudge final : public Journal {
  public:
   // How many of the replicas' disks hold an undamaged copy of a graph.
   using CopiesOf = std::function<size_t(const std::string& digest)>;
-  using OnResult = std::function<void(const JobId& job, const std::string& outcome)>;
+  struct Listener {
+    std::function<void(const JobId& job, const std::string& outcome)> on_result;
+    std::function<void(const std::string& worker)> on_delisted;  // it is on the roster no more
+  };
 
   TreeJudge(CoordinationPaths paths, CopiesOf copies_of, OnViolation on_violation)
       : paths_(std::move(paths)),
         copies_of_(std::move(copies_of)),
         violated_(std::move(on_violation)) {}
 
-  void Listen(OnResult on_result) { on_result_ = std::move(on_result); }
+  void Listen(Listener listener) { listener_ = std::move(listener); }
   void DemandCopies(size_t copies) { min_copies_ = copies; }
   // Somebody else writes to this job's record: nothing holds for it any more.
   void Excuse(const JobId& job) { excused_.insert(job); }
@@ -55,6 +58,7 @@ class TreeJudge final : public Journal {
   bool Knows(const JobId& job) const;                    // a pointer or a result
   bool HasPointer(const JobId& job) const { return pointers_.contains(job); }
   std::string OutcomeOf(const JobId& job) const;  // empty: there is none yet
+  std::string NameOf(const JobId& job) const;     // empty: it has no pointer
   bool IsOnRoster(const std::string& worker) const { return roster_.contains(worker); }
   // It has finished, and no leader will forget it.
   bool IsFinished(const JobId& job, uint32_t vertex, uint32_t subtask) const;
@@ -74,7 +78,7 @@ class TreeJudge final : public Journal {
   const CoordinationPaths paths_;
   const CopiesOf copies_of_;
   const OnViolation violated_;
-  OnResult on_result_;
+  Listener listener_;
   size_t min_copies_ = 0;
 
   uint64_t epoch_ = 0;
@@ -84,6 +88,7 @@ class TreeJudge final : public Journal {
   std::set<std::string> members_;  // id@address
   std::set<std::string> roster_;
   std::map<JobId, pb::JobPointer> pointers_;
+  std::map<std::string, JobId> names_;  // of jobs that were submitted without an id
   std::map<JobId, std::string> outcomes_;
   std::set<JobId> excused_;
   std::set<JobId> touched_;  // by the record that is being looked at
