@@ -7,6 +7,7 @@
 
 #include "fmt/format.h"
 #include "tests/simulation/fault_menu.h"
+#include "tests/simulation/races.h"
 #include "tests/simulation/simulated_client.h"
 #include "tests/simulation/simulated_cluster.h"
 
@@ -38,12 +39,14 @@ class RandomRun {
   explicit RandomRun(const RandomRunOptions& options)
       : options_(options),
         draws_(NewSeededRandom(options.seed * 0x9E3779B97F4A7C15u + 1)),
+        races_only_(draws_->Next() % 4 == 0),
         cluster_(options.seed, DrawShape(*draws_),
                  [this](const std::string& invariant, const std::string& what) {
                    OnViolation(invariant, what);
                  }),
         client_(std::make_shared<SimulatedClient>(&cluster_)),
-        menu_(&cluster_, client_.get()) {
+        menu_(&cluster_, client_.get()),
+        races_(&cluster_) {
     if (options_.trace) {
       cluster_.Trace([this](const std::string& line) { Trace(line); });
     }
@@ -53,7 +56,7 @@ class RandomRun {
     cluster_.recorder().Set(Recorder::Restarts::kExcused);
     cluster_.ExplainErrors("job is in quarantine");
     cluster_.AwaitReady();
-    const size_t steps = 10 + draws_->Next() % 40;
+    const size_t steps = races_only_ ? 4 + draws_->Next() % 8 : 10 + draws_->Next() % 40;
     // As many numbers as there are steps, drawn at once: leaving out a fault moves no other one.
     std::vector<uint64_t> seeds;
     for (size_t i = 0; i < steps; ++i) seeds.push_back(draws_->Next());
@@ -101,7 +104,8 @@ class RandomRun {
     report_.faults.emplace_back();
     const std::shared_ptr<Random> fault_random = NewSeededRandom(random.Next());
     if (!options_.without.contains(step_)) {
-      if (auto fault = menu_.Do(*fault_random)) {
+      const bool race = fault_random->Next() % 16 == 0 || races_only_;
+      if (auto fault = race ? races_.Do(*fault_random) : menu_.Do(*fault_random)) {
         Trace(fmt::format("FAULT {}: {}", step_, fault->what));
         report_.faults.back() = fault->what;
         if (fault->heals) heals_.emplace(cluster_.Now() + fault->lasts, std::move(*fault));
@@ -111,22 +115,29 @@ class RandomRun {
     // Often the next fault comes while this one's consequences are under way.
     constexpr Duration kPauses[] = {milliseconds(2), milliseconds(50), milliseconds(500),
                                     seconds(3), seconds(8)};
-    Pass(random.Below(kPauses[random.Next() % std::size(kPauses)]));
+    const Duration most = kPauses[random.Next() % std::size(kPauses)];
+    Pass(random.Below(races_only_ ? seconds(40) : most));
   }
 
   void Load(Random& random) {
-    for (uint64_t i = random.Next() % 3; i > 0; --i) Submit(random);
+    for (uint64_t i = random.Next() % 3 + (races_only_ ? 2 : 0); i > 0; --i) Submit(random);
     if (jobs_.empty()) return;
     const SimulatedJob& job = jobs_[random.Next() % jobs_.size()];
     const size_t replica = static_cast<size_t>(random.Next() % cluster_.replicas());
-    const uint64_t what = random.Next() % 8;
-    if (what == 0) client_->Cancel(job.id, replica);
-    if (what == 1) client_->Submit(job, replica);  // again
+    const uint64_t what = random.Next() % 16;
+    if (what < 2) client_->Cancel(job.id, replica);
+    if (what == 2 || what == 3) client_->Submit(job, replica);  // again
+    if (what == 4) client_->SubmitOnce(SimulatedJob::Single(random, seconds(1)), replica);
+    if (what == 5) client_->Post(SimulatedJob::Single(random, seconds(1)), replica);
   }
 
   void Submit(Random& random) {
     SimulatedJob job;
-    const Duration runs_for = random.Below(random.Next() % 4 == 0 ? seconds(20) : seconds(2));
+    constexpr Duration kMost[] = {seconds(2), seconds(2), seconds(2),  seconds(2),
+                                  seconds(2), seconds(2), seconds(20), seconds(60)};
+    const bool is_long = races_only_ && random.Next() % 2 == 0;
+    const Duration runs_for =
+        random.Below(is_long ? seconds(60) : kMost[random.Next() % std::size(kMost)]);
     if (random.Next() % 3 == 0) {
       job = SimulatedJob::Diamond(random, runs_for / 4);
     } else {
@@ -170,6 +181,12 @@ class RandomRun {
     if (!Await([this] { return cluster_.recorder().AllEnded(); }, kToEnd)) {
       cluster_.Violated("L2", cluster_.recorder().DescribeUnfinished());
     }
+    // Also what nobody waits for any more.
+    const TreeJudge& tree = cluster_.recorder().tree();
+    if (!Await([&] { return tree.pointers().empty(); }, kToEnd)) {
+      cluster_.Violated(
+          "L2", fmt::format("{} jobs are on record and do not end", tree.pointers().size()));
+    }
   }
 
   void CheckSlots() {
@@ -196,11 +213,14 @@ class RandomRun {
 
   const RandomRunOptions& options_;
   const RandomPtr draws_;
+  // A race needs half a minute and tasks that run for longer, undisturbed by other faults.
+  const bool races_only_;
   RandomRunReport report_;
   size_t step_ = 0;
   SimulatedCluster cluster_;
   const std::shared_ptr<SimulatedClient> client_;
   FaultMenu menu_;
+  Races races_;
   std::vector<SimulatedJob> jobs_;
   std::multimap<TimePoint, Fault> heals_;
 };

@@ -9,6 +9,7 @@
 #include "base/deliberate_break.h"
 #include "base/log.h"
 #include "fmt/format.h"
+#include "tests/simulation/break_hunt.h"
 #include "tests/simulation/random_run.h"
 
 namespace baton {
@@ -67,6 +68,8 @@ struct Flags {
   bool trace = false;
   bool shrink = true;
   uint64_t most_failures = 5;
+  std::string broken;
+  std::string invariant;
 };
 
 int Simulate(const Flags& flags) {
@@ -96,14 +99,37 @@ int Simulate(const Flags& flags) {
   return totals.failing == 0 ? 0 : 1;
 }
 
+// What tests/simulation/breaks.txt holds.
+int PrintBreaks(const Flags& flags) {
+  fmt::print(
+      "# Rules that are left out one at a time, the first of the seeds {}..{} that shows it, and\n"
+      "# the invariant that is broken there and not with the rule. Made by: baton-simulate "
+      "--breaks\n",
+      flags.first, flags.last);
+  bool all = true;
+  for (const BreakDescription& it : Breaks()) {
+    if (!flags.broken.empty() && it.name != flags.broken) continue;
+    const auto caught = HuntBreak(it.which, flags.first, flags.last, flags.invariant);
+    all = all && caught;
+    if (caught) {
+      fmt::print("{:32} {:6} {}\n", it.name, caught->seed, caught->invariant);
+    } else {
+      fmt::print("{:32}      -\n", it.name);
+    }
+    std::fflush(stdout);
+  }
+  return all ? 0 : 1;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app(
       "Runs a whole cluster under random faults, in one thread and virtual time.\n"
       "Exits with 1 when a promise is broken, after the shortest trace that shows it.");
   Flags flags;
-  std::string seeds = "1", broken;
-  app.add_option("--seed,--seeds", seeds, "one seed, or a range such as 1..1000")
-      ->capture_default_str();
+  std::string seeds;
+  std::string& broken = flags.broken;
+  bool breaks = false;
+  app.add_option("--seed,--seeds", seeds, "one seed, or a range such as 1..1000; else 1");
   app.add_flag("--trace", flags.trace, "print what happens, also when nothing breaks");
   app.add_flag("--shrink,!--no-shrink", flags.shrink,
                "leave out what does not matter before a failing run is printed");
@@ -111,7 +137,13 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--break", broken,
                  "break this rule of the protocols on purpose; 'list' names them");
+  app.add_flag("--breaks", breaks,
+               "break every rule (or that of --break) alone, and print the first seed (of 1..2000 "
+               "unless said "
+               "otherwise) that shows it");
+  app.add_option("--invariant", flags.invariant, "with --breaks: count what breaks this one only");
   CLI11_PARSE(app, argc, argv);
+  if (seeds.empty()) seeds = breaks ? "1..2000" : "1";
   if (!ParseRange(seeds, flags.first, flags.last)) {
     fmt::print(stderr, "baton-simulate: '{}' is no seed and no range such as 1..1000\n", seeds);
     return 2;
@@ -131,7 +163,7 @@ int Main(int argc, char** argv) {
     BreakDeliberately(*which);
   }
   (void)log::Init("simulation", "/dev/null", log::Level::kError);
-  return Simulate(flags);
+  return breaks ? PrintBreaks(flags) : Simulate(flags);
 }
 
 }  // namespace
