@@ -116,12 +116,13 @@ class SimulatedHttp final : public std::enable_shared_from_this<SimulatedHttp> {
   // The first answer counts.
   void Deliver(uint64_t id, const Server& server, const HttpRequest& request) {
     auto weak = weak_from_this();
-    server.executor->PostAfter(Latency(), [weak, id, handler = server.handler, request]() mutable {
-      handler->Handle(std::move(request),
-                      IfAlive(weak, [id](SimulatedHttp& self, HttpResponse response) {
-                        self.Answer(id, std::move(response));
-                      }));
-    });
+    server.executor->PostAfter(
+        Latency(), [weak, id, handler = server.handler, request = request]() mutable {
+          handler->Handle(std::move(request),
+                          IfAlive(weak, [id](SimulatedHttp& self, HttpResponse response) {
+                            self.Answer(id, std::move(response));
+                          }));
+        });
   }
 
   void Answer(uint64_t id, HttpResponse response) {
