@@ -189,6 +189,13 @@ TEST_F(Checker, I5FindsAnAttemptThatOutlivesItsSuccessor) {
   EXPECT_THAT(Violated(), Contains("I5"));
 }
 
+TEST_F(Checker, I5ComparesWithWhoeverLivesLongest) {
+  RunOf("short").alive_ns = 9 * kSecond;
+  AddRun("short", "task", 0, 4, 5, TaskEnd::kUnknown);
+  AddRun("short", "task", 0, 7, 8, TaskEnd::kUnknown);  // after the second, beside the first
+  EXPECT_EQ(JudgeSingleAttempt(history).violations.size(), 2u);
+}
+
 TEST_F(Checker, I6FindsATaskThatDidNotWait) {
   for (TaskRun& run : history.runs) {
     if (run.name.vertex == "join") run.started_ns = 4 * kSecond - 1;
@@ -221,6 +228,14 @@ TEST_F(Checker, I7CountsFromTheEndOfTheFaults) {
   }
   EXPECT_THAT(Violated(), IsEmpty());  // it lived until 30: 10 s after the healing
   RunOf("cancelled").alive_ns = 31 * kSecond;
+  EXPECT_THAT(Violated(), ElementsAre("I7"));
+}
+
+TEST_F(Checker, I7IsNotExcusedByFaultsThatCameLater) {
+  history.rounds.push_back(history.rounds[0]);
+  history.rounds.back().from_ns = 60 * kSecond;
+  history.rounds.back().healed_ns = 70 * kSecond;
+  RunOf("cancelled").alive_ns = 45 * kSecond;
   EXPECT_THAT(Violated(), ElementsAre("I7"));
 }
 
