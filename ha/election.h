@@ -70,6 +70,7 @@ class Election final : public LeaderElection, public std::enable_shared_from_thi
   void Evaluate();
   void Act();
   bool IsHindered();
+  absl::Status LossAfterSync(absl::Status loss);
   void Contend();
   void OnElected(int64_t session_id, Candidacy candidacy, const MultiResult& result);
   void GrantFromTree();
@@ -126,10 +127,11 @@ class Election final : public LeaderElection, public std::enable_shared_from_thi
 
   bool busy_ = false;  // an own write to the tree, or the search before it, is under way
   TimePoint attempt_began_;
-  bool nothing_stored_ = false;  // searched: this is a new cluster
-  TimePoint not_before_;         // contends no earlier
-  int failures_ = 0;             // attempts in a row that ended without a leader
-  std::string hindrance_;        // logged once
+  bool nothing_stored_ = false;   // searched: this is a new cluster
+  TimePoint not_before_;          // contends no earlier
+  int failures_ = 0;              // attempts in a row that ended without a leader
+  std::string hindrance_;         // logged once
+  std::optional<Epoch> doubted_;  // whether it is lost: everything is being read again
   bool wake_posted_ = false;
 
   absl::AnyInvocable<void(absl::Status)> on_handed_over_;

@@ -125,9 +125,27 @@ bool Election::OwnsLeaderNode() const {
 
 bool Election::IsHindered() {
   absl::Status status = MayContend(View(), highest_epoch_seen_);
-  if (status.ok()) return false;
+  if (status.ok()) {
+    doubted_.reset();
+    return false;
+  }
+  if (absl::IsDataLoss(status) && Message(status) != hindrance_) {
+    status = LossAfterSync(std::move(status));
+    if (status.ok()) return true;
+  }
   SetHindrance(std::move(status));
   return true;
+}
+
+// The nodes are read one by one, and `leader`, or a peer, may tell of an epoch that `epoch` itself
+// does not yet show here. Lost is only what a reading that began after that still lacks. OK: not
+// known yet; Act comes again.
+absl::Status Election::LossAfterSync(absl::Status loss) {
+  if (doubted_) loss = MayContend(View(), *doubted_);
+  if (doubted_ && absl::IsDataLoss(loss)) return loss;
+  doubted_ = highest_epoch_seen_;
+  watch_->Refresh();  // nobody acts before everything is read again
+  return absl::OkStatus();
 }
 
 void Election::SetHindrance(absl::Status hindrance) {
