@@ -14,13 +14,6 @@ using std::chrono::seconds;
 using Cut = EmbeddedCoordinationServer::Cut;
 using LostAnswer = EmbeddedCoordinationServer::LostAnswer;
 
-// Most faults are over soon, some last longer than sessions and leases do.
-Duration DrawSpan(Random& random, Duration most = seconds(40)) {
-  constexpr std::array<Duration, 5> kMost = {milliseconds(20), milliseconds(300), seconds(3),
-                                             seconds(15), seconds(40)};
-  return random.Below(std::min(most, kMost[random.Next() % kMost.size()])) + milliseconds(1);
-}
-
 bool Toss(Random& random) { return random.Next() % 2 == 0; }
 
 constexpr std::array kFaultPoints = {"submission.before-store", "submission.stored-locally",
@@ -30,41 +23,64 @@ constexpr std::array kFaultPoints = {"submission.before-store", "submission.stor
 
 }  // namespace
 
-FaultMenu::FaultMenu(SimulatedCluster* cluster, SimulatedClient* client)
+std::vector<FaultMenu::Entry> FaultMenu::WholeMenu() {
+  return {
+      {14, &FaultMenu::KillReplica},        // F1 F5 F6 F8 F9
+      {1, &FaultMenu::KillAll},             // F7
+      {2, &FaultMenu::LoseReplicaHost},     // F3
+      {6, &FaultMenu::DieAtFaultPoint},     // F2
+      {6, &FaultMenu::PauseReplica},        // F3 F31
+      {2, &FaultMenu::HangLeader},          // F3
+      {4, &FaultMenu::TransferLeadership},  // F4
+      {2, &FaultMenu::RetireReplica},
+      {4, &FaultMenu::ExpireSession},     // F11
+      {4, &FaultMenu::LoseSight},         // F18
+      {3, &FaultMenu::StopCoordination},  // F13 F14
+      {6, &FaultMenu::DropAnswer},        // F15
+      {4, &FaultMenu::CutReplicas},       // F21 F22
+      {2, &FaultMenu::SplitReplicas},     // F22
+      {5, &FaultMenu::CutWorkerFromOne},  // F19 F22
+      {3, &FaultMenu::CutWorkerFromAll},  // F10 F19
+      {2, &FaultMenu::CutClient},         // F20
+      {4, &FaultMenu::ResetLink},         // F23
+      {2, &FaultMenu::SlowNetwork},       // F23
+      {2, &FaultMenu::DoubleRequests},    // F23 F33
+      {4, &FaultMenu::KillWorker},        // F10
+      {2, &FaultMenu::LoseWorkerHost},    // F10
+      {3, &FaultMenu::LoseGuardian},      // F10
+      {2, &FaultMenu::PauseWorker},       // F10
+      {2, &FaultMenu::DrainWorker},
+      {2, &FaultMenu::WipeDisk},   // F28 F29
+      {2, &FaultMenu::FillDisk},   // F25
+      {1, &FaultMenu::BreakDisk},  // F25
+      {2, &FaultMenu::FlipBit},    // F27
+      {2, &FaultMenu::SetClock},   // F30
+  };
+}
+
+// What costs a leader its place at once.
+std::vector<FaultMenu::Entry> FaultMenu::RelayMenu() {
+  return {
+      {16, &FaultMenu::KillReplica},     {4, &FaultMenu::DieAtFaultPoint},
+      {4, &FaultMenu::ExpireSession},    {4, &FaultMenu::TransferLeadership},
+      {2, &FaultMenu::DropAnswer},       {1, &FaultMenu::ResetLink},
+      {1, &FaultMenu::CutWorkerFromOne}, {1, &FaultMenu::DoubleRequests},
+  };
+}
+
+// Most faults are over soon, some last longer than sessions and leases do.
+Duration FaultMenu::DrawSpan(Random& random, Duration most) const {
+  constexpr std::array<Duration, 5> kMost = {milliseconds(20), milliseconds(300), seconds(3),
+                                             seconds(15), seconds(40)};
+  const size_t choices = pace_ == Pace::kRelay ? 2 : kMost.size();
+  return random.Below(std::min(most, kMost[random.Next() % choices])) + milliseconds(1);
+}
+
+FaultMenu::FaultMenu(SimulatedCluster* cluster, SimulatedClient* client, Pace pace)
     : cluster_(*cluster),
       client_(*client),
-      menu_({
-          {14, &FaultMenu::KillReplica},        // F1 F5 F6 F8 F9
-          {1, &FaultMenu::KillAll},             // F7
-          {2, &FaultMenu::LoseReplicaHost},     // F3
-          {6, &FaultMenu::DieAtFaultPoint},     // F2
-          {6, &FaultMenu::PauseReplica},        // F3 F31
-          {2, &FaultMenu::HangLeader},          // F3
-          {4, &FaultMenu::TransferLeadership},  // F4
-          {2, &FaultMenu::RetireReplica},
-          {4, &FaultMenu::ExpireSession},     // F11
-          {4, &FaultMenu::LoseSight},         // F18
-          {3, &FaultMenu::StopCoordination},  // F13 F14
-          {6, &FaultMenu::DropAnswer},        // F15
-          {4, &FaultMenu::CutReplicas},       // F21 F22
-          {2, &FaultMenu::SplitReplicas},     // F22
-          {5, &FaultMenu::CutWorkerFromOne},  // F19 F22
-          {3, &FaultMenu::CutWorkerFromAll},  // F10 F19
-          {2, &FaultMenu::CutClient},         // F20
-          {4, &FaultMenu::ResetLink},         // F23
-          {2, &FaultMenu::SlowNetwork},       // F23
-          {2, &FaultMenu::DoubleRequests},    // F23 F33
-          {4, &FaultMenu::KillWorker},        // F10
-          {2, &FaultMenu::LoseWorkerHost},    // F10
-          {3, &FaultMenu::LoseGuardian},      // F10
-          {2, &FaultMenu::PauseWorker},       // F10
-          {2, &FaultMenu::DrainWorker},
-          {2, &FaultMenu::WipeDisk},   // F28 F29
-          {2, &FaultMenu::FillDisk},   // F25
-          {1, &FaultMenu::BreakDisk},  // F25
-          {2, &FaultMenu::FlipBit},    // F27
-          {2, &FaultMenu::SetClock},   // F30
-      }) {
+      pace_(pace),
+      menu_(pace == Pace::kRelay ? RelayMenu() : WholeMenu()) {
   for (const Entry& entry : menu_) total_weight_ += entry.weight;
 }
 

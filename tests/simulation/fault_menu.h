@@ -25,7 +25,11 @@ struct Fault {
 
 class FaultMenu {
  public:
-  FaultMenu(SimulatedCluster* cluster, SimulatedClient* client);
+  enum class Pace {
+    kMixed,
+    kRelay,  // whatever makes somebody else the leader, and soon again
+  };
+  FaultMenu(SimulatedCluster* cluster, SimulatedClient* client, Pace pace);
 
   // Does one of them, if it can be done now. What is drawn depends on `random` alone.
   std::optional<Fault> Do(Random& random);
@@ -43,6 +47,10 @@ class FaultMenu {
     Doing doing;
   };
 
+  static std::vector<Entry> WholeMenu();
+  static std::vector<Entry> RelayMenu();
+
+  Duration DrawSpan(Random& random, Duration most = std::chrono::seconds(40)) const;
   size_t DrawReplica(Random& random) const;
   size_t DrawLeader(Random& random) const;  // mostly
   size_t DrawWorker(Random& random) const;
@@ -86,6 +94,7 @@ class FaultMenu {
 
   SimulatedCluster& cluster_;
   SimulatedClient& client_;
+  const Pace pace_;
   const std::vector<Entry> menu_;
   unsigned total_weight_ = 0;
   bool coordination_is_away_ = false;

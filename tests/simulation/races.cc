@@ -47,7 +47,9 @@ std::optional<Fault> Races::Do(Random& random) {
 }
 
 void Races::After(Duration delay, std::function<void()> step) {
-  cluster_.client_executor()->PostAfter(delay, std::move(step));
+  cluster_.client_executor()->PostAfter(delay, [this, step = std::move(step), run = run_] {
+    if (run == run_) step();
+  });
 }
 
 // Heartbeats are answered for a second more, but the answers arrive when they are old; then nothing
@@ -81,7 +83,8 @@ Fault Races::PausedLeaderAnswers(const Cast& cast, Random& random) {
     if (cluster_.IsAlive(leader)) cluster_.ReconnectToCoordination(leader);
   });
   return {fmt::format("{} is paused, then {} is cut off", l, w), paused + kUntilLost,
-          [this, worker = worker, w = w] {
+          [this, leader = leader, worker = worker, w = w] {
+            if (cluster_.IsAlive(leader)) cluster_.ReconnectToCoordination(leader);
             cluster_.HealWorker(worker);
             cluster_.recorder().EndHarm(w);
           }};
@@ -159,7 +162,8 @@ Fault Races::NewcomerLeads(const Cast& cast, Random& random) {
   });
   return {fmt::format("{} comes back at another address, unknown to {}, and is left alone",
                       cluster_.ReplicaName(newcomer), w),
-          cut + kUntilLost, [this, w = w] {
+          cut + kUntilLost, [this, worker = worker, w = w] {
+            cluster_.HealWorker(worker);
             for (size_t i = 0; i < cluster_.replicas(); ++i) {
               if (!cluster_.IsAlive(i)) cluster_.StartReplica(i);
             }

@@ -22,6 +22,9 @@ class Races {
   // One of them, if there is a leader and a TaskManager that it can be about.
   std::optional<Fault> Do(Random& random);
 
+  // What has not happened by now does not happen any more: everything is about to be healed.
+  void Stop() { ++run_; }
+
  private:
   // Whom it is about.
   struct Cast {
@@ -44,6 +47,7 @@ class Races {
   Fault ElectionAnswersLost(const Cast& cast, Random& random);
 
   SimulatedCluster& cluster_;
+  uint64_t run_ = 0;
 };
 
 }  // namespace baton

@@ -34,18 +34,30 @@ SimulatedCluster::Shape DrawShape(Random& random) {
   return shape;
 }
 
+enum class Kind {
+  kMixed,  // every fault, one on top of the other
+  kRaces,  // a race needs half a minute and tasks that run for longer, undisturbed by other faults
+  kRelay,  // hundreds of leaders, each for a moment
+};
+
+Kind DrawKind(Random& random) {
+  constexpr Kind kKinds[] = {Kind::kRaces, Kind::kMixed, Kind::kRelay, Kind::kRelay};
+  return kKinds[random.Next() % std::size(kKinds)];
+}
+
 class RandomRun {
  public:
   explicit RandomRun(const RandomRunOptions& options)
       : options_(options),
         draws_(NewSeededRandom(options.seed * 0x9E3779B97F4A7C15u + 1)),
-        races_only_(draws_->Next() % 4 == 0),
+        kind_(DrawKind(*draws_)),
         cluster_(options.seed, DrawShape(*draws_),
                  [this](const std::string& invariant, const std::string& what) {
                    OnViolation(invariant, what);
                  }),
         client_(std::make_shared<SimulatedClient>(&cluster_)),
-        menu_(&cluster_, client_.get()),
+        menu_(&cluster_, client_.get(),
+              kind_ == Kind::kRelay ? FaultMenu::Pace::kRelay : FaultMenu::Pace::kMixed),
         races_(&cluster_) {
     if (options_.trace) {
       cluster_.Trace([this](const std::string& line) { Trace(line); });
@@ -56,7 +68,7 @@ class RandomRun {
     cluster_.recorder().Set(Recorder::Restarts::kExcused);
     cluster_.ExplainErrors("job is in quarantine");
     cluster_.AwaitReady();
-    const size_t steps = races_only_ ? 4 + draws_->Next() % 8 : 10 + draws_->Next() % 40;
+    const size_t steps = DrawSteps();
     // As many numbers as there are steps, drawn at once: leaving out a fault moves no other one.
     std::vector<uint64_t> seeds;
     for (size_t i = 0; i < steps; ++i) seeds.push_back(draws_->Next());
@@ -104,7 +116,8 @@ class RandomRun {
     report_.faults.emplace_back();
     const std::shared_ptr<Random> fault_random = NewSeededRandom(random.Next());
     if (!options_.without.contains(step_)) {
-      const bool race = fault_random->Next() % 16 == 0 || races_only_;
+      const bool race =
+          kind_ == Kind::kRaces || (kind_ == Kind::kMixed && fault_random->Next() % 16 == 0);
       if (auto fault = race ? races_.Do(*fault_random) : menu_.Do(*fault_random)) {
         Trace(fmt::format("FAULT {}: {}", step_, fault->what));
         report_.faults.back() = fault->what;
@@ -112,15 +125,41 @@ class RandomRun {
       }
     }
     cluster_.recorder().tree().CheckCopies();
-    // Often the next fault comes while this one's consequences are under way.
+    Pass(DrawPause(random));
+  }
+
+  size_t DrawSteps() {
+    switch (kind_) {
+      case Kind::kMixed:
+        return 10 + draws_->Next() % 40;
+      case Kind::kRaces:
+        return 4 + draws_->Next() % 8;
+      case Kind::kRelay:
+        return 150 + draws_->Next() % 450;
+    }
+    return 0;
+  }
+
+  // Often the next fault comes while this one's consequences are under way.
+  Duration DrawPause(Random& random) const {
     constexpr Duration kPauses[] = {milliseconds(2), milliseconds(50), milliseconds(500),
                                     seconds(3), seconds(8)};
     const Duration most = kPauses[random.Next() % std::size(kPauses)];
-    Pass(random.Below(races_only_ ? seconds(40) : most));
+    switch (kind_) {
+      case Kind::kMixed:
+        return random.Below(most);
+      case Kind::kRaces:
+        return random.Below(seconds(40));
+      case Kind::kRelay:
+        return random.Below(milliseconds(60));
+    }
+    return {};
   }
 
   void Load(Random& random) {
-    for (uint64_t i = random.Next() % 3 + (races_only_ ? 2 : 0); i > 0; --i) Submit(random);
+    if (kind_ == Kind::kRelay && random.Next() % 8 != 0) return;  // so that it is quick
+    const uint64_t more = kind_ == Kind::kRaces ? 2 : 0;
+    for (uint64_t i = random.Next() % 3 + more; i > 0; --i) Submit(random);
     if (jobs_.empty()) return;
     const SimulatedJob& job = jobs_[random.Next() % jobs_.size()];
     const size_t replica = static_cast<size_t>(random.Next() % cluster_.replicas());
@@ -135,7 +174,7 @@ class RandomRun {
     SimulatedJob job;
     constexpr Duration kMost[] = {seconds(2), seconds(2), seconds(2),  seconds(2),
                                   seconds(2), seconds(2), seconds(20), seconds(60)};
-    const bool is_long = races_only_ && random.Next() % 2 == 0;
+    const bool is_long = kind_ == Kind::kRaces && random.Next() % 2 == 0;
     const Duration runs_for =
         random.Below(is_long ? seconds(60) : kMost[random.Next() % std::size(kMost)]);
     if (random.Next() % 3 == 0) {
@@ -152,6 +191,7 @@ class RandomRun {
 
   // The last fault is over: nobody does anything by hand (L3).
   void End() {
+    races_.Stop();
     while (!heals_.empty()) HealFirst();
     const TimePoint healed = cluster_.Now();
     if (!Await([this] { return cluster_.IsAgreed(); }, kToAgree)) {
@@ -213,8 +253,7 @@ class RandomRun {
 
   const RandomRunOptions& options_;
   const RandomPtr draws_;
-  // A race needs half a minute and tasks that run for longer, undisturbed by other faults.
-  const bool races_only_;
+  const Kind kind_;
   RandomRunReport report_;
   size_t step_ = 0;
   SimulatedCluster cluster_;

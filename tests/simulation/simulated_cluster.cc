@@ -112,15 +112,16 @@ bool SimulatedCluster::RunUntil(const std::function<bool()>& condition, Duration
   }
 }
 
+// Asked after every step: what costs little comes first.
 bool SimulatedCluster::IsReady() const {
-  const size_t leader = Leader();
-  if (leader == kNobody) return false;
-  const auto view = replicas_[leader].process->replica->View();
-  if (static_cast<size_t>(view.members.members_size()) != replicas_.size()) return false;
+  if (recorder_->tree().members() != replicas_.size()) return false;
   for (size_t i = 0; i < workers_.size(); ++i) {
     if (!WorkerServes(i)) return false;
   }
-  return true;
+  const size_t leader = Leader();
+  if (leader == kNobody) return false;
+  const auto view = replicas_[leader].process->replica->View();
+  return static_cast<size_t>(view.members.members_size()) == replicas_.size();
 }
 
 void SimulatedCluster::AwaitReady() {

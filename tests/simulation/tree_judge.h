@@ -64,6 +64,7 @@ class TreeJudge final : public Journal {
   bool IsFinished(const JobId& job, uint32_t vertex, uint32_t subtask) const;
   const std::map<JobId, pb::JobPointer>& pointers() const { return pointers_; }
   size_t results() const { return outcomes_.size(); }
+  size_t members() const { return members_.size(); }
 
  private:
   using Data = std::optional<NodeData>;
