@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <span>
 #include <utility>
 #include <vector>
 // Boost 1.74's Asio needs <utility> first in C++20.
@@ -17,6 +18,7 @@
 #include <boost/asio/write.hpp>
 
 #include "base/status.h"
+#include "rpc/frame_decoder.h"
 
 namespace baton {
 namespace {
@@ -25,11 +27,10 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr size_t kHeaderBytes = 4;
+constexpr size_t kHeaderBytes = FrameDecoder::kHeaderBytes;
 constexpr size_t kMaxQueuedBytes = 64 << 20;
 // One frame of the greatest size always fits; beyond, reading waits for the callbacks.
 constexpr size_t kMaxUndeliveredBytes = 32 << 20;
-constexpr size_t kReadBytes = 16 << 10;
 constexpr size_t kCoalesceBytes = 64 << 10;
 constexpr size_t kMaxWriteBytes = 1 << 20;
 constexpr Duration kLinger = std::chrono::seconds(1);
@@ -38,12 +39,6 @@ std::string Header(size_t frame_bytes) {
   const auto size = static_cast<uint32_t>(frame_bytes);
   return {static_cast<char>(size >> 24), static_cast<char>(size >> 16),
           static_cast<char>(size >> 8), static_cast<char>(size)};
-}
-
-uint32_t ReadHeader(const char* bytes) {
-  const auto* digits = reinterpret_cast<const unsigned char*>(bytes);
-  return (uint32_t{digits[0]} << 24) | (uint32_t{digits[1]} << 16) | (uint32_t{digits[2]} << 8) |
-         digits[3];
 }
 
 // Execution: socket and reading state on strand_; the queue of frames to send under mutex_, because
@@ -121,38 +116,21 @@ class AsioFrameConnection final : public FrameConnection,
       // The last callback may have run between the look and the flag.
       if (undelivered_bytes_->load() > kMaxUndeliveredBytes || !read_waits_.exchange(false)) return;
     }
-    // Room grows with what has come, never with what a header claims.
-    const size_t room = std::max(kReadBytes, std::min(filled_, kMaxFrameBytes));
-    buffer_.resize(filled_ + room);
-    socket_.async_read_some(asio::buffer(buffer_.data() + filled_, room),
+    const std::span<char> room = decoder_.Room();
+    socket_.async_read_some(asio::buffer(room.data(), room.size()),
                             [self = shared_from_this()](const error_code& error, size_t count) {
                               if (self->over_) return;
                               if (error) return self->End(Broken(error), Rest::kDrop);
-                              self->filled_ += count;
+                              self->decoder_.Add(count);
                               self->TakeFrames();
                               self->Read();
                             });
   }
 
   void TakeFrames() {
-    std::vector<std::string> frames;
-    size_t taken = 0, bytes = 0;
-    bool oversized = false;
-    while (filled_ - taken >= kHeaderBytes) {
-      const size_t size = ReadHeader(buffer_.data() + taken);
-      oversized = size > frame_limit_;
-      if (oversized || filled_ - taken - kHeaderBytes < size) break;
-      frames.emplace_back(buffer_, taken + kHeaderBytes, size);
-      taken += kHeaderBytes + size;
-      bytes += kHeaderBytes + size;
-    }
-    buffer_.resize(filled_);
-    buffer_.erase(0, taken);
-    // Thousands of idle connections must not keep what one great frame needed.
-    if (buffer_.empty() && buffer_.capacity() > 4 * kReadBytes) buffer_.shrink_to_fit();
-    filled_ -= taken;
-    if (!frames.empty()) Deliver(std::move(frames), bytes);
-    if (oversized) {
+    FrameDecoder::Taken taken = decoder_.Take(frame_limit_);
+    if (!taken.frames.empty()) Deliver(std::move(taken.frames), taken.bytes);
+    if (taken.oversized) {
       End(InvalidArgument("{} sent a frame over the limit of {} bytes", peer_address_,
                           frame_limit_.load()),
           Rest::kDrop);
@@ -264,8 +242,7 @@ class AsioFrameConnection final : public FrameConnection,
   // On strand_:
   tcp::socket socket_;
   std::shared_ptr<Callbacks> callbacks_;
-  std::string buffer_;  // received; filled_ bytes of it hold data
-  size_t filled_ = 0;
+  FrameDecoder decoder_;
   std::vector<std::string> out_;  // being written
   bool over_ = false;
   absl::Status why_;
