@@ -1,5 +1,6 @@
 #include "entrypoint/daemon.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -57,6 +58,12 @@ Config StartDaemon(const std::string& name, const std::string& description, int 
   if (auto status = log::Init(name, config->Get(options::kLogFile), *level); !status.ok()) {
     Refuse(name, status);
   }
+  // Protobuf writes a line to stderr for each string that is no UTF-8: a stranger could fill the
+  // disk with them. Whoever reads a message says himself what is wrong with it.
+  google::protobuf::SetLogHandler(
+      [](google::protobuf::LogLevel, const char*, int, const std::string& message) {
+        log::Debug("protobuf: {}", message);
+      });
   ArmFaultPointsFromEnvironment();
   signal(SIGPIPE, SIG_IGN);
   const sigset_t signals = EndSignals();
