@@ -55,7 +55,7 @@ class ZnodeJobGraphStore final : public JobGraphStore,
   }
 
   void List(Callback<std::vector<RecoveredPointer>> callback) override {
-    ReadRecords(fence_, fence_->paths().jobs(),
+    ReadRecords(fence_, fence_->paths().jobs(), ReadPace::kWhatIsWaitedFor,
                 [self = shared_from_this(), callback = std::move(callback)](
                     absl::StatusOr<std::vector<StoredRecord>> records) mutable {
                   if (!records.ok()) return callback(records.status());

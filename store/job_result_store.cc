@@ -78,7 +78,7 @@ class ZnodeJobResultStore final : public JobResultStore,
   }
 
   void LoadHistory(StatusCallback callback) override {
-    ReadRecords(fence_, fence_->paths().results(),
+    ReadRecords(fence_, fence_->paths().results(), ReadPace::kInTheBackground,
                 BindTo(executor_, [self = shared_from_this(), callback = std::move(callback)](
                                       absl::StatusOr<std::vector<StoredRecord>> records) mutable {
                   if (records.ok()) self->OnHistory(*records);

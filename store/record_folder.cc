@@ -11,14 +11,18 @@ namespace baton {
 namespace {
 
 constexpr size_t kReadsAtOnce = 500;
+constexpr size_t kBackgroundReads = 16;
 
 bool IsGone(const absl::Status& status) { return status.code() == absl::StatusCode::kNotFound; }
 
 // Lives on the coordination client's executor once it has begun; its reads hold it.
 class FolderReader : public std::enable_shared_from_this<FolderReader> {
  public:
-  FolderReader(LeaderFencePtr fence, std::string folder, RecordsCallback callback)
-      : fence_(std::move(fence)), folder_(std::move(folder)), callback_(std::move(callback)) {}
+  FolderReader(LeaderFencePtr fence, std::string folder, ReadPace pace, RecordsCallback callback)
+      : fence_(std::move(fence)),
+        folder_(std::move(folder)),
+        reads_at_once_(pace == ReadPace::kInTheBackground ? kBackgroundReads : kReadsAtOnce),
+        callback_(std::move(callback)) {}
 
   void Begin() {
     fence_->client().Children(folder_, nullptr, [self = shared_from_this()](auto buckets) {
@@ -32,7 +36,7 @@ class FolderReader : public std::enable_shared_from_this<FolderReader> {
  private:
   void ListBuckets() {
     RunBounded(
-        buckets_.size(), kReadsAtOnce,
+        buckets_.size(), reads_at_once_,
         [self = shared_from_this()](size_t i, StepDone done) {
           self->ListBucket(self->folder_ + "/" + self->buckets_[i], std::move(done));
         },
@@ -63,7 +67,7 @@ class FolderReader : public std::enable_shared_from_this<FolderReader> {
 
   void ReadNodes() {
     RunBounded(
-        nodes_.size(), kReadsAtOnce,
+        nodes_.size(), reads_at_once_,
         [self = shared_from_this()](size_t i, StepDone done) {
           self->ReadNode(self->nodes_[i], std::move(done));
         },
@@ -93,6 +97,7 @@ class FolderReader : public std::enable_shared_from_this<FolderReader> {
 
   const LeaderFencePtr fence_;
   const std::string folder_;
+  const size_t reads_at_once_;
   RecordsCallback callback_;
   std::vector<std::string> buckets_;
   std::vector<Node> nodes_;
@@ -107,8 +112,10 @@ std::vector<std::string> BucketNames() {
   return names;
 }
 
-void ReadRecords(LeaderFencePtr fence, std::string folder, RecordsCallback callback) {
-  std::make_shared<FolderReader>(std::move(fence), std::move(folder), std::move(callback))->Begin();
+void ReadRecords(LeaderFencePtr fence, std::string folder, ReadPace pace,
+                 RecordsCallback callback) {
+  std::make_shared<FolderReader>(std::move(fence), std::move(folder), pace, std::move(callback))
+      ->Begin();
 }
 
 void MakeFoldersOf(LeaderFencePtr fence, JobId id,

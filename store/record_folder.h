@@ -22,9 +22,16 @@ using RecordsCallback = absl::AnyInvocable<void(absl::StatusOr<std::vector<Store
 // "00" … "ff"
 std::vector<std::string> BucketNames();
 
+enum class ReadPace {
+  kWhatIsWaitedFor,  // as fast as the service answers
+  // The service answers a session in order: what a client waits for (a submission asks and commits
+  // three times) must not stand behind hundreds of reads that nobody waits for.
+  kInTheBackground,
+};
+
 // Reads are pipelined. What goes between the listing and its reading is left out. `fence` lends its
 // session and is held until the answer, which comes on the coordination client's executor.
-void ReadRecords(LeaderFencePtr fence, std::string folder, RecordsCallback callback);
+void ReadRecords(LeaderFencePtr fence, std::string folder, ReadPace pace, RecordsCallback callback);
 
 // Makes the folders that a record of `id` stands in, in jobs/ and results/: somebody may have
 // deleted them (F16). While its leader lives, nothing is lost by that: it knows its jobs.

@@ -1,8 +1,11 @@
-// A CoordinationClient that passes everything on, counts the multis, and can refuse them.
+// A CoordinationClient that passes everything on, counts the multis and the reads, and can refuse
+// the multis.
 
 #pragma once
 
+#include <algorithm>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,17 +22,19 @@ class SpyClient final : public CoordinationClient {
   std::vector<size_t> multi_sizes;  // in ops, in the order of the calls
   std::function<void(const std::vector<CoordinationOp>&)> on_multi;  // before it is sent
   std::optional<absl::Status> refusal;  // of every multi, instead of sending it
+  size_t most_reads = 0;                // that were under way at one time
 
   void Start(std::function<void(SessionEvent)> listener) override {
     inner_->Start(std::move(listener));
   }
   void Close() override { inner_->Close(); }
   void Get(std::string path, Watcher watcher, Callback<NodeData> callback) override {
-    inner_->Get(std::move(path), std::move(watcher), std::move(callback));
+    inner_->Get(std::move(path), std::move(watcher), Counted<NodeData>(std::move(callback)));
   }
   void Children(std::string path, Watcher watcher,
                 Callback<std::vector<std::string>> callback) override {
-    inner_->Children(std::move(path), std::move(watcher), std::move(callback));
+    inner_->Children(std::move(path), std::move(watcher),
+                     Counted<std::vector<std::string>>(std::move(callback)));
   }
   void Create(std::string path, std::string data, NodeKind kind, StatusCallback callback) override {
     inner_->Create(std::move(path), std::move(data), kind, std::move(callback));
@@ -55,7 +60,17 @@ class SpyClient final : public CoordinationClient {
   }
 
  private:
+  template <class T>
+  Callback<T> Counted(Callback<T> callback) {
+    most_reads = std::max(most_reads, ++*reads_);
+    return [reads = reads_, callback = std::move(callback)](absl::StatusOr<T> answer) mutable {
+      --*reads;
+      callback(std::move(answer));
+    };
+  }
+
   const CoordinationClientPtr inner_;
+  const std::shared_ptr<size_t> reads_ = std::make_shared<size_t>(0);  // under way
 };
 
 }  // namespace baton

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "store/result_history.h"
+#include "tests/ha/spy_client.h"
 #include "tests/store/leader_fixture.h"
 
 namespace baton {
@@ -81,6 +82,25 @@ TEST_F(JobResultStoreTest, FindReadsThroughBeforeTheHistoryIsLoaded) {
   LeadAgain();
   EXPECT_TRUE(Find(Id(1))->has_value());
   EXPECT_FALSE(Find(Id(2))->has_value());
+}
+
+// The service answers a session in order: a submission would stand behind all of them.
+TEST_F(JobResultStoreTest, TheHistoryIsReadAFewAtATime) {
+  constexpr int kResults = 60;
+  for (int i = 1; i <= kResults; ++i) AddAndCommit(i);
+  LeadAgain();
+  const auto spy = std::make_shared<SpyClient>(client_);
+  const auto fence =
+      NewManagedFence({spy, executor_, paths_, FenceLimits{}, [](const absl::Status&) {}},
+                      {fence_->epoch(), Node("/baton/c/epoch")->stat.version, executor_->Now()});
+  results_ = NewJobResultStore(fence, blobs_, pins_, executor_, {});
+  EXPECT_TRUE(LoadHistory().ok());
+  EXPECT_EQ(ListResults().size(), static_cast<size_t>(kResults));
+  EXPECT_GT(spy->most_reads, 1u);
+  EXPECT_LE(spy->most_reads, 16u);
+  results_.reset();
+  fence->Close(Aborted("end of test"));
+  Settle();
 }
 
 TEST_F(JobResultStoreTest, FindOfAnEndUnderWayWaitsForIt) {
