@@ -149,48 +149,49 @@ void ResourceManager::SendDeployments(TaskManagerSession& session) {
       bytes += tasks[next].ByteSizeLong();
       *message.add_tasks() = std::move(tasks[next]);
     }
-    auto sent = Ids(message);
+    SentDeployments sent{session.id, session.link, session.registration_id, Ids(message)};
     session.link->Call(
         std::move(envelope), kDeployTimeout,
         BindTo(deps_.executor,
-               IfAlive(weak_from_this(), [id = session.id, link = session.link, sent](
-                                             ResourceManager& self, const auto& reply) {
-                 self.OnDeployReply(id, link, sent, reply);
-               })));
+               IfAlive(weak_from_this(),
+                       [sent = std::move(sent)](ResourceManager& self, const auto& reply) {
+                         self.OnDeployReply(sent, reply);
+                       })));
   }
 }
 
-void ResourceManager::OnDeployReply(const TaskManagerId& id, const RpcLinkPtr& link,
-                                    const std::vector<ExecutionAttemptId>& sent,
+void ResourceManager::OnDeployReply(const SentDeployments& sent,
                                     const absl::StatusOr<pb::Envelope>& reply) {
   FaultPoint("deployment.sent");
-  auto it = sessions_.find(id);
+  auto it = sessions_.find(sent.task_manager);
   if (it == sessions_.end()) return;
-  if (!reply.ok()) return OnNotDeployed(*it->second, link, sent, reply.status());
+  if (!reply.ok()) return OnNotDeployed(*it->second, sent, reply.status());
   for (const auto& refusal : reply->deploy_tasks_reply().refused()) {
     auto attempt = FromProto(refusal.id());
     if (!attempt.ok()) continue;
-    log::Warning("deployment refused tm={} attempt={} reason={}", id.value(), attempt->ToString(),
-                 refusal.reason());
+    log::Warning("deployment refused tm={} attempt={} reason={}", sent.task_manager.value(),
+                 attempt->ToString(), refusal.reason());
     LoseAttempt(*it->second, *attempt, LossReason::kRefused, refusal.reason());
   }
 }
 
-void ResourceManager::OnNotDeployed(TaskManagerSession& session, const RpcLinkPtr& link,
-                                    const std::vector<ExecutionAttemptId>& sent,
+void ResourceManager::OnNotDeployed(TaskManagerSession& session, const SentDeployments& sent,
                                     const absl::Status& why) {
   // It takes none at all (its registration has ended, it stops), or none left this process: in
   // every case nothing was started, and no task is to blame.
   if (absl::IsFailedPrecondition(why) || absl::IsResourceExhausted(why)) {
-    log::Info("deployments turned away tm={} tasks={} why={}", session.id.value(), sent.size(),
+    log::Info("deployments turned away tm={} tasks={} why={}", session.id.value(), sent.ids.size(),
               Message(why));
-    if (session.link == link) session.turns_away_until = deps_.executor->Now() + kTurnedAway;
-    for (const auto& id : sent) LoseAttempt(session, id, LossReason::kTurnedAway, Message(why));
+    // Not one that has registered again since, be it over the same link: that one takes tasks.
+    if (session.registration_id == sent.registration_id) {
+      session.turns_away_until = deps_.executor->Now() + kTurnedAway;
+    }
+    for (const auto& id : sent.ids) LoseAttempt(session, id, LossReason::kTurnedAway, Message(why));
   } else if (absl::IsInvalidArgument(why)) {
-    for (const auto& id : sent) LoseAttempt(session, id, LossReason::kRefused, Message(why));
+    for (const auto& id : sent.ids) LoseAttempt(session, id, LossReason::kRefused, Message(why));
   } else if (absl::IsDeadlineExceeded(why)) {
     // The answer may come yet, and nobody would hear it: the next inventory says what was started.
-    link->Close();
+    sent.link->Close();
   }
   // A broken link: the outcome is open until it registers again or is lost.
 }

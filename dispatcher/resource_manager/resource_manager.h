@@ -141,11 +141,15 @@ class ResourceManager final : public ResourceManagerGateway,
   void ScheduleFlush(TaskManagerSession& session);
   void Flush(TaskManagerSession& session);
   void SendDeployments(TaskManagerSession& session);
-  void OnDeployReply(const TaskManagerId& id, const RpcLinkPtr& link,
-                     const std::vector<ExecutionAttemptId>& sent,
-                     const absl::StatusOr<pb::Envelope>& reply);
-  void OnNotDeployed(TaskManagerSession& session, const RpcLinkPtr& link,
-                     const std::vector<ExecutionAttemptId>& sent, const absl::Status& why);
+  struct SentDeployments {
+    TaskManagerId task_manager;
+    RpcLinkPtr link;
+    std::string registration_id;
+    std::vector<ExecutionAttemptId> ids;
+  };
+  void OnDeployReply(const SentDeployments& sent, const absl::StatusOr<pb::Envelope>& reply);
+  void OnNotDeployed(TaskManagerSession& session, const SentDeployments& sent,
+                     const absl::Status& why);
   void SendCancels(TaskManagerSession& session);
 
   // operators.cc

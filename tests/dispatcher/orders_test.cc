@@ -82,6 +82,23 @@ TEST_F(OrdersTest, ACancelThatIsAnsweredTooLateIsRepeated) {
   EXPECT_EQ(worker.cancelled, std::vector{id});
 }
 
+// The refusal is late, and comes over the link of the registration that follows.
+TEST_F(OrdersTest, ARefusalInTheNameOfAnEndedRegistrationDoesNotSilenceTheNextOne) {
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 1);
+  worker.answers_orders = false;
+  TestSource first("first", 1), second("second", 1);
+  Add(first);
+  ASSERT_EQ(worker.unanswered.size(), 1u);
+  Register(worker, "tm", 1);
+  worker.link->ReplyError(worker.unanswered[0],
+                          absl::FailedPreconditionError("registration R1 has ended"));
+  PassTime(milliseconds(100));
+  worker.answers_orders = true;
+  Add(second);
+  EXPECT_EQ(worker.deployed.size(), 1u) << "it takes tasks";
+}
+
 // P7: a hundred readers of the logs of one TaskManager behind a slow network, a mebibyte each. What
 // has been asked is still to come when the readers have lost patience.
 TEST_F(OrdersTest, ReadsOfLogsNeverFillTheLinkOfATaskManager) {
