@@ -14,10 +14,13 @@ constexpr Duration kMinInterval = std::chrono::milliseconds(50);
 constexpr Duration kRetryDelay = std::chrono::milliseconds(200);
 constexpr Duration kMaxRetryDelay = std::chrono::seconds(10);
 
+bool MayHaveHappened(const absl::Status& status) {
+  return absl::IsUnknown(status) || absl::IsDeadlineExceeded(status);
+}
+
 // Not for want of a majority, nor because nobody knows what became of it.
 bool IsForGood(const absl::Status& status) {
-  return !absl::IsUnavailable(status) && !absl::IsUnknown(status) &&
-         !absl::IsDeadlineExceeded(status);
+  return !absl::IsUnavailable(status) && !MayHaveHappened(status);
 }
 
 }  // namespace
@@ -30,7 +33,7 @@ PointerWriter::PointerWriter(ExecutorPtr executor, Commit commit, Build build)
 
 void PointerWriter::Write(Urgency urgency, Durable durable, Refused refused) {
   if (stopped_) return;
-  if (durable) waiting_.push_back({std::move(durable), std::move(refused)});
+  if (durable) waiting_.push_back({.durable = std::move(durable), .refused = std::move(refused)});
   dirty_ = true;
   urgent_ |= urgency == Urgency::kNow;
   if (in_flight_) return;
@@ -73,6 +76,7 @@ void PointerWriter::OnCommitted(absl::Status status) {
   if (!status.ok()) {
     // Also when the outcome is unknown: what is written next contains what was written here.
     log::Warning("a job's progress could not be stored yet error={}", Message(status));
+    for (Waiter& waiter : committed) waiter.perhaps_durable |= MayHaveHappened(status);
     waiting_.insert(waiting_.begin(), std::make_move_iterator(committed.begin()),
                     std::make_move_iterator(committed.end()));
     dirty_ = true;
@@ -88,6 +92,15 @@ void PointerWriter::OnCommitted(absl::Status status) {
 }
 
 void PointerWriter::TellRefused(const absl::Status& why) {
+  // That this commit was refused does not undo an earlier one, of which nobody knows whether it had
+  // its effect: only a pointer that is durable decides, with what they wait for in it. Nor may
+  // those that came later be told, since what they take back would be taken from the earlier ones
+  // too.
+  if (std::ranges::any_of(waiting_, [](const Waiter& waiter) {
+        return waiter.refused && waiter.perhaps_durable;
+      })) {
+    return;
+  }
   const auto first = std::stable_partition(waiting_.begin(), waiting_.end(),
                                            [](const Waiter& waiter) { return !waiter.refused; });
   std::vector<Waiter> told(std::make_move_iterator(first), std::make_move_iterator(waiting_.end()));

@@ -30,8 +30,9 @@ class PointerWriter : public std::enable_shared_from_this<PointerWriter> {
   // `durable` runs once a pointer that was built after this call is durable. It never runs if the
   // epoch or the job ends first. Failures are retried for as long as this leader leads, ever more
   // slowly where the store refuses for good (the pointer is too large, the tree is damaged): then
-  // whoever gave a `refused` hears that instead, and is done with. No pointer is being written
-  // while those are told, so that what they take back is in none.
+  // whoever gave a `refused` hears that instead, and is done with, unless an earlier commit of
+  // unknown outcome contained what they wait for: the next leader may read it (P6). No pointer is
+  // being written while those are told, so that what they take back is in none.
   void Write(Urgency urgency, Durable durable, Refused refused = nullptr);
 
   // The job's result is about to replace the pointer: nothing more is written.
@@ -40,7 +41,8 @@ class PointerWriter : public std::enable_shared_from_this<PointerWriter> {
  private:
   struct Waiter {
     Durable durable;
-    Refused refused;  // null: it waits for as long as it takes
+    Refused refused;               // null: it waits for as long as it takes
+    bool perhaps_durable = false;  // a commit of unknown outcome contained it
   };
 
   void TellRefused(const absl::Status& why);

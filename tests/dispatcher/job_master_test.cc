@@ -265,6 +265,30 @@ TEST_F(JobMasterTest, ACancellationThatTheStoreRefusesIsAnsweredAndForgotten) {
   EXPECT_TRUE(answers.back().ok());
 }
 
+// What was written first may be what the next leader reads: nobody is told that it is not.
+TEST_F(JobMasterTest, ACancellationThatMayBeDurableIsNeverRefused) {
+  StartNew(Graph({Vertex("a")}));
+  std::vector<absl::Status> answers;
+  const auto answer = [&](absl::Status status) { answers.push_back(std::move(status)); };
+  const auto end_commit = [&](absl::Status status) {
+    ASSERT_TRUE(scheduler_.RunUntil([&] { return !commits_.empty(); }, seconds(10)));
+    auto callback = std::move(commits_.front());
+    commits_.pop_front();
+    callback(std::move(status));
+    scheduler_.RunUntilIdle();
+  };
+  master_->Cancel(answer);
+  end_commit(absl::UnknownError("the answer is lost"));
+  master_->Cancel(answer);
+  end_commit(absl::ResourceExhaustedError("the disk is full"));
+  end_commit(absl::ResourceExhaustedError("the disk is full"));
+  EXPECT_TRUE(answers.empty()) << answers[0];
+  MakeDurable();
+  EXPECT_TRUE(written_.cancelling());
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_TRUE(answers[0].ok() && answers[1].ok());
+}
+
 TEST_F(JobMasterTest, TheLogOfAnAttemptThatOnlyATaskManagerKnowsIsLookedForEverywhere) {
   StartNew(Graph({Vertex("a")}));
   const auto attempts = rm_.DeployAll();
