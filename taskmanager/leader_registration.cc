@@ -91,13 +91,17 @@ void LeaderRegistration::SendRegistration(const RpcLinkPtr& link) {
   *request.mutable_register_task_manager() = hooks_.make_request();
   request.mutable_register_task_manager()->set_highest_epoch_seen(epoch_.value);
   request.mutable_register_task_manager()->set_members_version(members_.version());
-  link->Call(std::move(request), kCallTimeout,
-             IfAlive(weak_from_this(),
-                     [call = ++register_calls_, link, sent = dependencies_.executor->Now()](
-                         LeaderRegistration& self, absl::StatusOr<pb::Envelope> reply) {
-                       if (call != self.register_calls_) return;
-                       self.OnRegistrationReply(link, sent, std::move(reply));
-                     }));
+  // Two links may lead to one leader (its address is known by two names), and a call that was given
+  // up may be on its way yet: an earlier inventory must not be taken for the present one (P4).
+  const uint64_t call = ++register_calls_;
+  request.mutable_register_task_manager()->set_number(call);
+  link->Call(
+      std::move(request), kCallTimeout,
+      IfAlive(weak_from_this(), [call, link, sent = dependencies_.executor->Now()](
+                                    LeaderRegistration& self, absl::StatusOr<pb::Envelope> reply) {
+        if (call != self.register_calls_) return;
+        self.OnRegistrationReply(link, sent, std::move(reply));
+      }));
 }
 
 void LeaderRegistration::OnRegistrationReply(const RpcLinkPtr& link, TimePoint sent,

@@ -97,7 +97,7 @@ class LeaderRegistration : public std::enable_shared_from_this<LeaderRegistratio
   RpcLinkPtr link_;              // of the registration; null: broken
 
   pb::LeaderRecord announced_;   // of the highest epoch heard of
-  uint64_t register_calls_ = 0;  // only the newest one's answer counts
+  uint64_t register_calls_ = 0;  // numbers them: only the newest one's answer counts
   bool registering_ = false;
   Epoch registering_for_;
   bool register_again_ = false;

@@ -9,6 +9,16 @@
 #include "rpc/attempt_id.h"
 
 namespace baton {
+namespace {
+
+// Of incarnations that turn up and are gone again, beside one and another for each session.
+constexpr size_t kMaxNumbersWithoutSession = 1'000;
+
+std::pair<TaskManagerId, std::string> IncarnationOf(const pb::TaskManagerDescription& description) {
+  return {TaskManagerId(description.id()), description.incarnation()};
+}
+
+}  // namespace
 
 void ResourceManager::OnMessage(const RpcLinkPtr& link, const pb::Envelope& message) {
   switch (message.message_case()) {
@@ -72,6 +82,34 @@ absl::Status ResourceManager::CheckNoOther(const pb::TaskManagerDescription& new
       id.value(), where);
 }
 
+// X may have two links to this process (by two of its addresses), and give up a registration that
+// is stuck on one of them. When that arrives after a later one, its inventory lacks what was
+// deployed since: taken for the present one, it would make a living attempt count as lost (P4).
+// What X has given up it does not wait for, so a refusal costs nothing.
+absl::Status ResourceManager::CheckNotOvertaken(const pb::RegisterTaskManager& request) const {
+  if (request.number() == 0) return absl::OkStatus();  // an older version, which counts none
+  auto highest = highest_numbers_.find(IncarnationOf(request.description()));
+  if (highest == highest_numbers_.end() || request.number() >= highest->second) {
+    return absl::OkStatus();
+  }
+  return Aborted("registration {} comes after registration {}", request.number(), highest->second);
+}
+
+// From the arrival on, whatever becomes of it: X sent it last. A number outlives its session (the
+// loss of X is no word about what is on its way), yet only where there is room: without a session
+// there is no attempt that an early inventory could lack.
+void ResourceManager::NoteNumber(const pb::RegisterTaskManager& request) {
+  if (request.number() == 0) return;
+  if (highest_numbers_.size() >= 2 * sessions_.size() + kMaxNumbersWithoutSession) {
+    std::erase_if(highest_numbers_, [this](const auto& entry) {
+      auto session = sessions_.find(entry.first.first);
+      return session == sessions_.end() ||
+             session->second->description.incarnation() != entry.first.second;
+    });
+  }
+  highest_numbers_[IncarnationOf(request.description())] = request.number();
+}
+
 void ResourceManager::TurnAway(const RpcLinkPtr& link, const pb::Envelope& message,
                                const absl::Status& why) {
   const auto& newcomer = message.register_task_manager().description();
@@ -94,6 +132,10 @@ void ResourceManager::OnRegister(const RpcLinkPtr& link, const pb::Envelope& mes
   if (auto status = CheckNoOther(request.description()); !status.ok()) {
     return TurnAway(link, message, status);
   }
+  if (auto status = CheckNotOvertaken(request); !status.ok()) {
+    return link->ReplyError(message, status);
+  }
+  NoteNumber(request);
   const TaskManagerId id(request.description().id());
   const uint64_t number = ++last_registration_;
   pending_registrations_[id] = number;
@@ -123,6 +165,10 @@ void ResourceManager::AdmitRegistration(const RpcLinkPtr& link, const pb::Envelo
     return;
   }
   if (auto status = CheckNoOther(description); !status.ok()) return TurnAway(link, message, status);
+  // Again: what was held back until the roster was read may have been overtaken meanwhile.
+  if (auto status = CheckNotOvertaken(message.register_task_manager()); !status.ok()) {
+    return link->ReplyError(message, status);
+  }
   turned_away_.erase(id);
   AcceptRegistration(link, message);
 }

@@ -15,9 +15,11 @@
 //   started or is forgotten after its report was confirmed: it is not alive and never will be. An
 //   attempt of a disconnected X counts as lost only by the LossDetector's word. An attempt whose
 //   deployment had an unknown outcome stays assigned to X until one of the two.
-//   All that of one incarnation of X. Another TaskManager that says it is X (a copied
-//   configuration, or X started anew) knows nothing of the tasks of the first: it is turned away
-//   until the LossDetector has found the first one's guardian dead or its lease over.
+//   Registrations of X carry ascending numbers, and one that was overtaken by a later one on
+//   another link is refused: its inventory is older than what was deployed since. All that of one
+//   incarnation of X. Another TaskManager that says it is X (a copied configuration, or X started
+//   anew) knows nothing of the tasks of the first: it is turned away until the LossDetector has
+//   found the first one's guardian dead or its lease over.
 
 #pragma once
 
@@ -26,6 +28,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -118,6 +121,8 @@ class ResourceManager final : public ResourceManagerGateway,
   void AdmitRegistration(const RpcLinkPtr& link, const pb::Envelope& message);
   absl::Status CheckDescription(const pb::RegisterTaskManager& request) const;
   absl::Status CheckNoOther(const pb::TaskManagerDescription& newcomer) const;
+  absl::Status CheckNotOvertaken(const pb::RegisterTaskManager& request) const;
+  void NoteNumber(const pb::RegisterTaskManager& request);
   void TurnAway(const RpcLinkPtr& link, const pb::Envelope& message, const absl::Status& why);
   void AcceptRegistration(const RpcLinkPtr& link, const pb::Envelope& message);
   SessionPtr FindOrMakeSession(const TaskManagerId& id);
@@ -187,6 +192,8 @@ class ResourceManager final : public ResourceManagerGateway,
   absl::flat_hash_map<const RpcLink*, SessionPtr> by_link_;  // the connected ones
   std::map<TaskManagerId, uint64_t> pending_registrations_;  // the newest attempt to register
   uint64_t last_registration_ = 0;
+  // Of the newest registration that arrived, by TaskManager and incarnation.
+  std::map<std::pair<TaskManagerId, std::string>, uint64_t> highest_numbers_;
   struct EarlyRegistration {
     RpcLinkPtr link;
     pb::Envelope message;

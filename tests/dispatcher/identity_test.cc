@@ -39,7 +39,97 @@ class IdentityTest : public WorkerFixture {
     description.set_guardian_incarnation("another-guardian");
     return description;
   }
+  // The `number`th of one incarnation of "tm".
+  static pb::RegisterTaskManager Numbered(uint64_t number,
+                                          const std::vector<ExecutionAttemptId>& inventory = {}) {
+    pb::RegisterTaskManager registration;
+    *registration.mutable_description() = DescriptionOf("tm", 1, "first");
+    registration.set_number(number);
+    for (const auto& id : inventory) {
+      *registration.add_inventory() = StatusOf(id, pb::AttemptStatus::RUNNING);
+    }
+    return registration;
+  }
 };
+
+// By two addresses of the leader: what is stuck on one of the links is given up, and comes after a
+// later one that went over the other.
+TEST_F(IdentityTest, ARegistrationThatWasOvertakenOnAnotherLinkIsRefused) {
+  MakeResourceManager();
+  TestWorker& slow = Connect("stuck link");
+  TestWorker& worker = Connect("tm");
+  KeepGuardianAlive("tm");
+  ASSERT_TRUE(TryRegister(worker, Numbered(2)).ok());
+  TestSource source("job", 1);
+  Add(source);
+  ASSERT_EQ(worker.deployed.size(), 1u);
+  const absl::Status answer = TryRegister(slow, Numbered(1));
+  EXPECT_TRUE(absl::IsAborted(answer)) << answer;
+  PassTimeAlive(seconds(2));
+  EXPECT_TRUE(source.lost.empty()) << "it runs";
+  EXPECT_TRUE(worker.link != nullptr);
+  const auto id = *FromProto(worker.deployed[0].id());
+  EXPECT_TRUE(TryRegister(slow, Numbered(3, {id})).ok());
+  EXPECT_TRUE(source.lost.empty());
+}
+
+// Nor does it end the one that overtook it, while that waits for the leader to be confirmed.
+TEST_F(IdentityTest, AnOvertakenRegistrationLeavesTheNewerOneAlone) {
+  auto fence = std::make_shared<HeldFence>(fence_);
+  rm_fence_ = fence;
+  MakeResourceManager();
+  TestWorker& slow = Connect("stuck link");
+  TestWorker& worker = Connect("tm");
+  fence->holds = true;
+  EXPECT_TRUE(absl::IsDeadlineExceeded(TryRegister(worker, Numbered(2))));
+  EXPECT_TRUE(absl::IsAborted(TryRegister(slow, Numbered(1))));
+  for (auto& confirmed : std::exchange(fence->held, {})) confirmed(absl::OkStatus());
+  PassTime(milliseconds(100));
+  EXPECT_FALSE(worker.registration_id.empty());
+  rm_ = nullptr;
+}
+
+TEST_F(IdentityTest, OneThatWaitedForTheRosterAndWasOvertakenMeanwhileIsRefused) {
+  auto fence = std::make_shared<HeldFence>(fence_);
+  rm_fence_ = fence;
+  PrepareResourceManager();
+  TestWorker& slow = Connect("stuck link");
+  TestWorker& worker = Connect("tm");
+  EXPECT_TRUE(absl::IsDeadlineExceeded(TryRegister(slow, Numbered(1))));
+  fence->holds = true;
+  EXPECT_TRUE(absl::IsDeadlineExceeded(TryRegister(worker, Numbered(2))));
+  rm_->Start();
+  PassTime(seconds(1));
+  EXPECT_TRUE(slow.registration_id.empty());
+  for (auto& confirmed : std::exchange(fence->held, {})) confirmed(absl::OkStatus());
+  PassTime(milliseconds(100));
+  EXPECT_FALSE(worker.registration_id.empty());
+  rm_ = nullptr;
+}
+
+// That it was lost is no word about what is on its way.
+TEST_F(IdentityTest, AnOvertakenRegistrationIsRefusedAlsoAfterALoss) {
+  MakeResourceManager();
+  TestWorker& slow = Connect("stuck link");
+  TestWorker& worker = Connect("tm");
+  ASSERT_TRUE(TryRegister(worker, Numbered(2)).ok());
+  TestSource source("job", 1);
+  Add(source);
+  worker.link->Close();  // and nobody listens at its liveness port
+  PassTime(seconds(2));
+  ASSERT_EQ(source.lost.size(), 1u);
+  EXPECT_TRUE(absl::IsAborted(TryRegister(slow, Numbered(1))));
+  EXPECT_TRUE(TryRegister(slow, Numbered(3)).ok());
+}
+
+// An older version counts none: the last that comes is the newest.
+TEST_F(IdentityTest, RegistrationsWithoutANumberAreNotCompared) {
+  MakeResourceManager();
+  TestWorker& worker = Connect("tm");
+  EXPECT_TRUE(TryRegister(worker, Numbered(2)).ok());
+  EXPECT_TRUE(TryRegister(worker, Numbered(0)).ok());
+  EXPECT_TRUE(TryRegister(worker, Numbered(3)).ok());
+}
 
 TEST_F(IdentityTest, ASecondTaskManagerWithTheIdOfALivingOneIsTurnedAway) {
   MakeResourceManager();

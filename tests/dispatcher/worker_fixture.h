@@ -184,9 +184,15 @@ class WorkerFixture : public LeaderFixture {
   // What is answered within `limit`; kDeadlineExceeded: nothing.
   absl::Status TryRegister(TestWorker& worker, const pb::TaskManagerDescription& description,
                            Duration limit = std::chrono::seconds(1)) {
+    pb::RegisterTaskManager registration;
+    *registration.mutable_description() = description;
+    return TryRegister(worker, registration, limit);
+  }
+  absl::Status TryRegister(TestWorker& worker, const pb::RegisterTaskManager& registration,
+                           Duration limit = std::chrono::seconds(1)) {
     auto answer = std::make_shared<std::optional<absl::Status>>();
     pb::Envelope request;
-    *request.mutable_register_task_manager()->mutable_description() = description;
+    *request.mutable_register_task_manager() = registration;
     worker.link->Call(std::move(request), std::chrono::minutes(1),
                       [answer, &worker](absl::StatusOr<pb::Envelope> reply) {
                         *answer = reply.status();

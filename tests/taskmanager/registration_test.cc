@@ -91,6 +91,22 @@ TEST_F(RegistrationTest, ALapsedLeaseEndsTheRegistrationUnderALeaderThatTalks) {
   EXPECT_TRUE(launcher_->launched().empty());
 }
 
+// One that was given up may arrive after its successor, over another link.
+TEST_F(RegistrationTest, EachCarriesAHigherNumberThanTheOneBefore) {
+  RegisterAtA();
+  a().answers_registrations = false;
+  executor_->Post([&] { launcher_->LoseGuardian(); });
+  ASSERT_TRUE(Until([&] { return a().registrations.size() == 3; }, seconds(30)));
+  Elect("b", 2);
+  ASSERT_TRUE(Until([&] { return !b().registrations.empty(); }, seconds(30)));
+  uint64_t last = 0;
+  for (const auto& registration : a().registrations) {
+    EXPECT_GT(registration.number(), last);
+    last = registration.number();
+  }
+  EXPECT_GT(b().registrations[0].number(), last);
+}
+
 TEST_F(RegistrationTest, ALeaseStartsWhenTheRegistrationWasSent) {
   network_->SetLatency(milliseconds(400), Duration::zero());
   RegisterAtA();
