@@ -163,7 +163,7 @@ absl::StatusOr<ClusterNode*> LocalCluster::FindNode(const std::string& node) {
   return state_.Find(*name);
 }
 
-absl::StatusOr<std::string> LocalCluster::Resolve(const std::string& node) {
+absl::StatusOr<std::string> LocalCluster::Resolve(std::string node) {
   Refresh();
   if (node == "leader") return FindLeader(state_);
   if (state_.Find(node) != nullptr) return node;

@@ -45,7 +45,7 @@ class LocalCluster {
   absl::Status WaitReady(std::chrono::seconds deadline = std::chrono::seconds(60));
 
   // `node` is a name, or "leader".
-  absl::StatusOr<std::string> Resolve(const std::string& node);
+  absl::StatusOr<std::string> Resolve(std::string node);
   absl::Status Signal(const std::string& node, int signal);
   absl::Status Kill(const std::string& node);  // SIGKILL; returns when it is gone
   absl::Status Pause(const std::string& node);
@@ -89,10 +89,11 @@ class LocalCluster {
   absl::StatusOr<ClusterNode*> FindNode(const std::string& node);
   absl::Status WriteFiles() const;
   absl::Status MakeHosts();
-  absl::StatusOr<std::string> HostOf(const std::string& name);
+  // By value: a name may stand in state_, which each of these reads anew.
+  absl::StatusOr<std::string> HostOf(std::string name);
   // Both directions between the two, or between `a` and everybody.
-  absl::StatusOr<std::vector<HostPath>> PathsBetween(const std::string& a, const std::string& b);
-  absl::StatusOr<std::vector<HostPath>> PathsOf(const std::string& a);
+  absl::StatusOr<std::vector<HostPath>> PathsBetween(std::string a, std::string b);
+  absl::StatusOr<std::vector<HostPath>> PathsOf(std::string a);
   absl::StatusOr<HostNetwork> Hosts() const;
   absl::Status StopNodes(const std::vector<ClusterNode*>& nodes, std::chrono::seconds grace);
 

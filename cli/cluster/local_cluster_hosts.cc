@@ -32,13 +32,12 @@ absl::StatusOr<HostNetwork> LocalCluster::Hosts() const {
   return FailedPrecondition("the hosts of this cluster are gone: it is down");
 }
 
-absl::StatusOr<std::string> LocalCluster::HostOf(const std::string& name) {
+absl::StatusOr<std::string> LocalCluster::HostOf(std::string name) {
   if (name == kMachineHost) return name;
   return Resolve(name);
 }
 
-absl::StatusOr<std::vector<HostPath>> LocalCluster::PathsBetween(const std::string& a,
-                                                                 const std::string& b) {
+absl::StatusOr<std::vector<HostPath>> LocalCluster::PathsBetween(std::string a, std::string b) {
   auto from = HostOf(a);
   if (!from.ok()) return from.status();
   auto to = HostOf(b);
@@ -47,7 +46,7 @@ absl::StatusOr<std::vector<HostPath>> LocalCluster::PathsBetween(const std::stri
   return std::vector<HostPath>{{*from, *to}, {*to, *from}};
 }
 
-absl::StatusOr<std::vector<HostPath>> LocalCluster::PathsOf(const std::string& a) {
+absl::StatusOr<std::vector<HostPath>> LocalCluster::PathsOf(std::string a) {
   auto name = HostOf(a);
   if (!name.ok()) return name.status();
   std::vector<std::string> others = {kMachineHost};
