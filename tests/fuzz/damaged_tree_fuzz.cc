@@ -157,7 +157,6 @@ class World final : public LeaderFixture {
 };
 
 }  // namespace
-}  // namespace baton::fuzz
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   google::protobuf::SetLogHandler(nullptr);  // a line for each string that is no UTF-8
@@ -166,7 +165,6 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace baton::fuzz;
   Input input(data, size);
   World world;
   while (!input.empty()) {
@@ -179,3 +177,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   world.CheckElection();
   return 0;
 }
+
+}  // namespace baton::fuzz

@@ -46,7 +46,8 @@ class FedConnection final : public FrameConnection,
         Deliver(std::move(frame));
       }
       if (taken.oversized) End(InvalidArgument("a frame over the limit"));
-      FUZZ_CHECK(decoder_.capacity() <= 4 * (fed_ += count) + 4 * FrameDecoder::kReadBytes,
+      fed_ += count;
+      FUZZ_CHECK(decoder_.capacity() <= 4 * fed_ + 4 * FrameDecoder::kReadBytes,
                  "the decoder holds more than what came");
     }
   }

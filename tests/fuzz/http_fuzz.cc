@@ -226,7 +226,6 @@ void CheckAnswers(const std::string& heard, Scene scene, bool has_head) {
 }
 
 }  // namespace
-}  // namespace baton::fuzz
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   testing::GTEST_FLAG(break_on_failure) = true;  // of what the fakes expect
@@ -234,7 +233,6 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace baton::fuzz;
   Input input(data, size);
   const auto scene = static_cast<Scene>(input.Byte() % static_cast<uint8_t>(Scene::kCount));
   World world(scene, input.Byte());
@@ -243,3 +241,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CheckAnswers(heard, scene, bytes.find("HEAD") != std::string::npos);
   return 0;
 }
+
+}  // namespace baton::fuzz

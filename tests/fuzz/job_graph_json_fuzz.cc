@@ -44,10 +44,8 @@ void CheckCanonicalForm(const std::string& text, const ParsedSubmission& parsed,
 }
 
 }  // namespace
-}  // namespace baton::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace baton;
   const std::string text(reinterpret_cast<const char*>(data), size);
   const JobLimits limits{.max_vertices = 50, .max_edges = 100, .max_problems = 20};
   JobProblems refused;
@@ -61,3 +59,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::CheckCanonicalForm(text, *parsed, limits);
   return 0;
 }
+
+}  // namespace baton::fuzz

@@ -213,7 +213,6 @@ void FeedServer(Mode mode, const std::string& bytes, size_t piece) {
 }
 
 }  // namespace
-}  // namespace baton::fuzz
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   google::protobuf::SetLogHandler(nullptr);  // a line for each string that is no UTF-8
@@ -221,7 +220,6 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace baton::fuzz;
   Input input(data, size);
   const auto mode = static_cast<Mode>(input.Byte() % static_cast<uint8_t>(Mode::kCount));
   const uint8_t cut = input.Byte();
@@ -235,3 +233,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   return 0;
 }
+
+}  // namespace baton::fuzz

@@ -237,7 +237,6 @@ constexpr Reader kReaders[] = {ReadGraph,         ReadPointer,   ReadArchive, Me
                                ReadRecordJournal, ReadKvJournal, ReadBlobs};
 
 }  // namespace
-}  // namespace baton::fuzz
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   google::protobuf::SetLogHandler(nullptr);  // a line for each string that is no UTF-8
@@ -245,8 +244,9 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace baton::fuzz;
   Input input(data, size);
   kReaders[input.Byte() % std::size(kReaders)](input);
   return 0;
 }
+
+}  // namespace baton::fuzz
