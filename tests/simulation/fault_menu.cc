@@ -372,6 +372,8 @@ std::optional<Fault> FaultMenu::PauseWorker(Random& random) {
                [this, worker] { cluster_.ResumeWorker(worker); }};
 }
 
+// The order may be repeated until it is answered, and then come after it was taken back: whatever
+// runs there may be moved until the end.
 std::optional<Fault> FaultMenu::DrainWorker(Random& random) {
   const std::string worker = cluster_.WorkerName(DrawWorker(random));
   cluster_.recorder().BeginHarm(worker);
@@ -382,7 +384,6 @@ std::optional<Fault> FaultMenu::DrainWorker(Random& random) {
                 0);
   return Fault{worker + " is drained", DrawSpan(random), [this, worker] {
                  client_.Order("DELETE", "/v1/taskmanagers/" + worker + "/drain", 0);
-                 cluster_.recorder().EndHarm(worker);
                }};
 }
 

@@ -20,7 +20,7 @@ using std::chrono::seconds;
 
 constexpr Duration kToAgree = seconds(5);      // L1
 constexpr Duration kToCancel = seconds(10);    // I7
-constexpr Duration kToEnd = minutes(10);       // L2, the queue of everything included
+constexpr Duration kToEnd = minutes(30);       // L2, the queue of everything included
 constexpr Duration kGrace = seconds(20);       // of the collection
 constexpr Duration kCollection = seconds(10);  // its interval
 constexpr size_t kElectionsBesides = 4;        // L4
