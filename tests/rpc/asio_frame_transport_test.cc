@@ -32,11 +32,12 @@ class AsioFrameTransportTest : public testing::Test {
   }
 
   Ends ConnectEnds() {
-    Eventually<FrameConnectionPtr> accepted;
-    listener_ = Listen([&](FrameConnectionPtr connection) { accepted.Set(connection); });
+    // Shared: a test that connects once more is accepted after this has returned.
+    auto accepted = std::make_shared<Eventually<FrameConnectionPtr>>();
+    listener_ = Listen([accepted](FrameConnectionPtr connection) { accepted->Set(connection); });
     auto client = Connect(listener_->address());
     EXPECT_TRUE(client.ok()) << client.status();
-    return {*client, accepted.Get()};
+    return {*client, accepted->Get()};
   }
 
   static FrameConnection::Callbacks OnClosed(std::function<void(absl::Status)> on_closed) {
