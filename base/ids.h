@@ -33,8 +33,8 @@ class JobId {
   static JobId FromBytes(const std::array<uint8_t, 16>& bytes) { return JobId(bytes); }
 
   std::string ToString() const;
-  // The first two hex digits: the bucket of the job's znode.
-  std::string Bucket() const { return ToString().substr(0, 2); }
+  // The first hex digit: the bucket of the job's znode (docs/decisions/0034).
+  std::string Bucket() const { return ToString().substr(0, 1); }
   const std::array<uint8_t, 16>& bytes() const { return bytes_; }
 
   auto operator<=>(const JobId&) const = default;

@@ -102,7 +102,7 @@ void BlobCollector::ReadReferences(RoundPtr round) {
 // The buckets are counted after the reading: a folder that was away shows up as one that is not
 // whole, or as one that its leader has made again, and then its own jobs are known to us.
 void BlobCollector::ReadFolder(RoundPtr round, std::string folder, Step done) {
-  ReadRecords(its_.fence, folder, ReadPace::kWhatIsWaitedFor,
+  ReadRecords(its_.fence, folder, ReadPace::kInTheBackground,
               OnExecutor([round, folder, done = std::move(done)](BlobCollector& self,
                                                                  auto records) mutable {
                 if (!records.ok()) return done(records.status());

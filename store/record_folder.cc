@@ -108,7 +108,7 @@ class FolderReader : public std::enable_shared_from_this<FolderReader> {
 
 std::vector<std::string> BucketNames() {
   std::vector<std::string> names;
-  for (int i = 0; i < 256; ++i) names.push_back(fmt::format("{:02x}", i));
+  for (int i = 0; i < 16; ++i) names.push_back(fmt::format("{:x}", i));
   return names;
 }
 

@@ -1,4 +1,4 @@
-// The folders jobs/<hh>/<job id> and results/<hh>/<job id>: reading all records of one.
+// The folders jobs/<h>/<job id> and results/<h>/<job id>: reading all records of one.
 
 #pragma once
 
@@ -19,7 +19,7 @@ struct StoredRecord {
 };
 using RecordsCallback = absl::AnyInvocable<void(absl::StatusOr<std::vector<StoredRecord>>)>;
 
-// "00" … "ff"
+// "0" … "f"
 std::vector<std::string> BucketNames();
 
 enum class ReadPace {

@@ -30,7 +30,7 @@ TEST(JobIdTest, ReadsBackInEitherCase) {
   const std::string hex = "0123456789abcdef0123456789abcdef";
   EXPECT_EQ(JobId::Parse(hex)->ToString(), hex);
   EXPECT_EQ(*JobId::Parse("0123456789ABCDEF0123456789ABCDEF"), *JobId::Parse(hex));
-  EXPECT_EQ(JobId::Parse("ff000000000000000000000000000000")->Bucket(), "ff");
+  EXPECT_EQ(JobId::Parse("ff000000000000000000000000000000")->Bucket(), "f");
 }
 
 TEST(JobIdTest, RefusesWhatIsNoId) {

@@ -87,7 +87,7 @@ TEST_P(ElectionTest, AMemberUnderAnotherAddressIsAStranger) {
 
 TEST_P(ElectionTest, AMissingEpochWithJobsOnRecordIsNotStartedAnew) {
   for (const char* path : {"/baton", "/baton/test", "/baton/test/jobs", "/baton/test/jobs/ab",
-                           "/baton/test/jobs/ab/abcd"}) {
+                           "/baton/test/jobs/a/abcd"}) {
     cluster_.Put(path, "");
   }
   TestReplica& a = cluster_.AddAndStart("a");
@@ -95,8 +95,8 @@ TEST_P(ElectionTest, AMissingEpochWithJobsOnRecordIsNotStartedAnew) {
   EXPECT_FALSE(a.leads());
   EXPECT_EQ(cluster_.Read(cluster_.paths.epoch()).status().code(), Code::kNotFound);
   ASSERT_EQ(errors_.size(), 1u) << "once is enough";
-  EXPECT_NE(errors_[0].find("/baton/test/jobs/ab/abcd"), std::string::npos) << errors_[0];
-  cluster_.Remove("/baton/test/jobs/ab/abcd");
+  EXPECT_NE(errors_[0].find("/baton/test/jobs/a/abcd"), std::string::npos) << errors_[0];
+  cluster_.Remove("/baton/test/jobs/a/abcd");
   EXPECT_TRUE(cluster_.RunUntil([&] { return a.leads(); }));
 }
 

@@ -10,9 +10,9 @@
 namespace baton {
 namespace {
 
-// "…/jobs/ab/ab12…" below "…/jobs": the id. None: another kind of node.
+// "…/jobs/a/ab12…" below "…/jobs": the id. None: another kind of node.
 std::optional<JobId> JobOf(const std::string& folder, const std::string& path) {
-  constexpr size_t kBucketLength = 4;  // "/ab/"
+  constexpr size_t kBucketLength = 3;  // "/a/"
   if (!path.starts_with(folder + "/") || path.size() <= folder.size() + kBucketLength) return {};
   auto id = JobId::Parse(path.substr(folder.size() + kBucketLength));
   if (!id.ok()) return {};

@@ -14,7 +14,7 @@ KvEntry Pointer(const std::string& job, uint64_t epoch, uint64_t sequence) {
   pb::JobPointer pointer;
   pointer.set_epoch(epoch);
   pointer.set_sequence(sequence);
-  return {"jobs/aa/" + job, pointer.SerializeAsString()};
+  return {"jobs/a/" + job, pointer.SerializeAsString()};
 }
 KvEntry Result(const std::string& job, uint64_t epoch) {
   pb::JobResult result;
@@ -33,14 +33,14 @@ TEST(JournalMergeTest, TheLaterPointerWins) {
                      {"b", Epoch{3}, kNow, {Pointer("j", 2, 3)}},
                      {"c", Epoch{1}, kNow, {Pointer("j", 2, 2), Pointer("k", 1, 1)}}});
   EXPECT_EQ(merged.highest_epoch, Epoch{3});
-  EXPECT_EQ(merged.records.at("jobs/aa/j"), Pointer("j", 2, 3).value);
-  EXPECT_TRUE(merged.records.contains("jobs/aa/k"));
+  EXPECT_EQ(merged.records.at("jobs/a/j"), Pointer("j", 2, 3).value);
+  EXPECT_TRUE(merged.records.contains("jobs/a/k"));
 }
 
 TEST(JournalMergeTest, AResultBeatsAnyPointer) {
   const auto merged = MergeJournals(
       {{"a", Epoch{2}, kNow, {Pointer("j", 9, 9)}}, {"b", Epoch{2}, kNow, {Result("j", 1)}}});
-  EXPECT_FALSE(merged.records.contains("jobs/aa/j"));
+  EXPECT_FALSE(merged.records.contains("jobs/a/j"));
   EXPECT_TRUE(merged.records.contains("results/aa/j"));
 }
 
@@ -50,7 +50,7 @@ TEST(JournalMergeTest, AJournalThatWasLeftBehindGivesItsEpochAlone) {
                      {"b", Epoch{7}, kNow - 3'600'000, {Pointer("ended", 1, 1), Members(9)}}});
   EXPECT_EQ(merged.highest_epoch, Epoch{7});
   EXPECT_EQ(merged.ignored, std::vector<std::string>{"b"});
-  EXPECT_FALSE(merged.records.contains("jobs/aa/ended"));
+  EXPECT_FALSE(merged.records.contains("jobs/a/ended"));
   EXPECT_EQ(merged.records.at("members"), Members(1).value);
 }
 
