@@ -86,7 +86,7 @@ TEST_P(ElectionTest, AMemberUnderAnotherAddressIsAStranger) {
 }
 
 TEST_P(ElectionTest, AMissingEpochWithJobsOnRecordIsNotStartedAnew) {
-  for (const char* path : {"/baton", "/baton/test", "/baton/test/jobs", "/baton/test/jobs/ab",
+  for (const char* path : {"/baton", "/baton/test", "/baton/test/jobs", "/baton/test/jobs/a",
                            "/baton/test/jobs/a/abcd"}) {
     cluster_.Put(path, "");
   }
@@ -112,7 +112,7 @@ TEST_P(ElectionTest, AZeroLengthEpochWithARosterIsNotStartedAnew) {
 
 TEST_P(ElectionTest, EmptyFoldersAreANewCluster) {
   for (const char* path :
-       {"/baton", "/baton/test", "/baton/test/jobs", "/baton/test/jobs/ab", "/baton/test/roster"}) {
+       {"/baton", "/baton/test", "/baton/test/jobs", "/baton/test/jobs/a", "/baton/test/roster"}) {
     cluster_.Put(path, "");
   }
   TestReplica& a = cluster_.AddAndStart("a");

@@ -19,7 +19,7 @@ KvEntry Pointer(const std::string& job, uint64_t epoch, uint64_t sequence) {
 KvEntry Result(const std::string& job, uint64_t epoch) {
   pb::JobResult result;
   result.set_epoch(epoch);
-  return {"results/aa/" + job, result.SerializeAsString()};
+  return {"results/a/" + job, result.SerializeAsString()};
 }
 KvEntry Members(uint64_t version) {
   pb::MemberList members;
@@ -41,7 +41,7 @@ TEST(JournalMergeTest, AResultBeatsAnyPointer) {
   const auto merged = MergeJournals(
       {{"a", Epoch{2}, kNow, {Pointer("j", 9, 9)}}, {"b", Epoch{2}, kNow, {Result("j", 1)}}});
   EXPECT_FALSE(merged.records.contains("jobs/a/j"));
-  EXPECT_TRUE(merged.records.contains("results/aa/j"));
+  EXPECT_TRUE(merged.records.contains("results/a/j"));
 }
 
 TEST(JournalMergeTest, AJournalThatWasLeftBehindGivesItsEpochAlone) {

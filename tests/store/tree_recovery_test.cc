@@ -87,7 +87,7 @@ TEST_F(TreeRecoveryTest, WhatTheJournalHoldsStandsInTheTreeAgain) {
   EXPECT_EQ(Node(paths_.members())->data, members_);
   EXPECT_EQ(Node(paths_.roster(TaskManagerId("tm")))->data, "description");
   EXPECT_EQ(EpochInTree(), 2u);
-  EXPECT_EQ(Children(paths_.jobs()).size(), 256u);
+  EXPECT_EQ(Children(paths_.jobs()).size(), 16u);
   EXPECT_EQ(Recover().status().code(), Code::kFailedPrecondition) << "nothing is lost any more";
 }
 
