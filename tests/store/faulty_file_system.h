@@ -11,17 +11,21 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "rocksdb/env.h"
 #include "rocksdb/file_system.h"
+#include "store/acknowledged_mark.h"
 
 namespace baton {
 
@@ -39,9 +43,13 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     namespace fs = std::filesystem;
     std::lock_guard lock(mutex_);
     fs::create_directories(to);
+    CopyMark(from, to);
     for (const auto& entry : fs::directory_iterator(from)) {
       const std::string file = entry.path().string();
-      if (unlinked_.contains(file) || entry.path().filename() == "LOCK") continue;
+      const std::string name = entry.path().filename().string();
+      if (unlinked_.contains(file) || name == "LOCK" || name == AcknowledgedMark::kFileName) {
+        continue;
+      }
       const fs::path copy = fs::path(to) / entry.path().filename();
       fs::copy_file(entry.path(), copy, fs::copy_options::overwrite_existing);
       if (auto it = synced_.find(file); it != synced_.end() && fs::file_size(copy) > it->second) {
@@ -105,6 +113,20 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     return IOStatus::OK();
   }
   void Track(const std::string& name, std::unique_ptr<rocksdb::FSWritableFile>* file);
+  // First, for it goes on being written. Before it is, AcknowledgedMark syncs the MANIFEST itself,
+  // past this file system.
+  void CopyMark(const std::string& from, const std::string& to) {
+    namespace fs = std::filesystem;
+    const std::string mark = std::string("/") + AcknowledgedMark::kFileName;
+    std::error_code none;
+    fs::copy_file(from + mark, to + mark, fs::copy_options::overwrite_existing, none);
+    uint64_t sequence = 0, manifest_bytes = 0;
+    std::string manifest;
+    std::ifstream in(to + mark);
+    if (none || !(in >> sequence >> manifest_bytes >> manifest)) return;
+    auto synced = synced_.find((fs::path(from) / manifest).string());
+    if (synced != synced_.end()) synced->second = std::max(synced->second, manifest_bytes);
+  }
   void NoteSynced(const std::string& name, uint64_t size) {
     std::lock_guard lock(mutex_);
     if (synced_.contains(name)) synced_[name] = size;
