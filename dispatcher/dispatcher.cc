@@ -26,9 +26,8 @@ Dispatcher::Dispatcher(Dependencies dependencies)
                                        deps_.graphs, deps_.results, deps_.options})) {}
 
 void Dispatcher::Start() {
+  ListPointers();  // first: clients wait for it
   Prepare();
-  ListPointers();
-  LoadHistory();
 }
 
 void Dispatcher::LoadHistory() {
@@ -82,6 +81,7 @@ void Dispatcher::OnPointers(std::vector<RecoveredPointer> pointers) {
   pointers_read_ = true;
   deps_.resource_manager->OnJobsListed();
   CheckListed();
+  LoadHistory();
 }
 
 // So many that the disk is busy, and not more than its queue holds.

@@ -37,6 +37,9 @@ void SubmissionDesk::Submit(SubmitRequest request, Callback callback) {
   Pending& pending = pending_[id];
   pending.request = std::move(request);
   pending.callbacks.push_back(std::move(callback));
+  // A new leader's first submissions are not kept waiting for one more answer of ZooKeeper's: a
+  // pointer cannot be committed where a result stands, and then it is looked up.
+  if (!deps_.results->history_loaded()) return Store(id);
   deps_.results->Find(
       id, BindTo(deps_.executor, IfAlive(weak_from_this(), [id](SubmissionDesk& self, auto result) {
                    self.OnResultLookedUp(id, std::move(result));

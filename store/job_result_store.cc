@@ -92,6 +92,8 @@ class ZnodeJobResultStore final : public JobResultStore,
     });
   }
 
+  bool history_loaded() const override { return loaded_; }
+
   bool full() const override {
     return kept_ >= limits_.max_results && AgingNow() - oldest_end_ < ToMillis(limits_.min_age);
   }
@@ -327,13 +329,13 @@ class ZnodeJobResultStore final : public JobResultStore,
 
   // On executor_:
   ResultHistory history_;
-  bool loaded_ = false;    // history_ holds every result but those in unsettled_
   bool evicting_ = false;  // at most one batch is under way
   absl::flat_hash_map<JobId, int> commits_under_way_;
   absl::flat_hash_set<JobId> unsettled_;
   std::map<JobId, std::vector<Callback<std::optional<pb::JobResult>>>> waiting_finds_;
 
-  // For full(), from any thread:
+  // Read by any thread:
+  std::atomic<bool> loaded_ = false;  // history_ holds every result but those in unsettled_
   std::atomic<size_t> kept_ = 0;
   std::atomic<WallMillis> oldest_end_ = 0;
 };

@@ -49,6 +49,8 @@ class JobResultStore {
   // Reads all results in the background, newest limits applied (older ones are deleted under the
   // fence). Until it is done, List gives what is known so far.
   virtual void LoadHistory(StatusCallback callback) = 0;
+  // Whether it is done: then Find knows without asking which ids have no result. Any thread.
+  virtual bool history_loaded() const = 0;
   virtual void List(Callback<std::vector<pb::JobResult>> callback) = 0;
 
   // True when a submission must be refused with 429: the history is full of young results.

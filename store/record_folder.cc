@@ -24,17 +24,9 @@ class FolderReader : public std::enable_shared_from_this<FolderReader> {
         reads_at_once_(pace == ReadPace::kInTheBackground ? kBackgroundReads : kReadsAtOnce),
         callback_(std::move(callback)) {}
 
+  // Those that are not there are a new cluster's. Which there are is not asked first: a leader that
+  // takes over would wait for one answer more.
   void Begin() {
-    fence_->client().Children(folder_, nullptr, [self = shared_from_this()](auto buckets) {
-      if (IsGone(buckets.status())) return self->Finish(absl::OkStatus());  // a new cluster
-      if (!buckets.ok()) return self->Finish(buckets.status());
-      self->buckets_ = *std::move(buckets);
-      self->ListBuckets();
-    });
-  }
-
- private:
-  void ListBuckets() {
     RunBounded(
         buckets_.size(), reads_at_once_,
         [self = shared_from_this()](size_t i, StepDone done) {
@@ -45,6 +37,7 @@ class FolderReader : public std::enable_shared_from_this<FolderReader> {
         });
   }
 
+ private:
   void ListBucket(const std::string& bucket, StepDone done) {
     fence_->client().Children(
         bucket, nullptr,
@@ -99,7 +92,7 @@ class FolderReader : public std::enable_shared_from_this<FolderReader> {
   const std::string folder_;
   const size_t reads_at_once_;
   RecordsCallback callback_;
-  std::vector<std::string> buckets_;
+  const std::vector<std::string> buckets_ = BucketNames();
   std::vector<Node> nodes_;
   std::vector<StoredRecord> records_;
 };

@@ -46,10 +46,12 @@ class FakeResultStore final : public JobResultStore {
   void LoadArchive(const pb::JobResult&, Callback<std::string>) override {}
   void LoadHistory(StatusCallback) override {}
   void List(Callback<std::vector<pb::JobResult>>) override {}
+  bool history_loaded() const override { return is_loaded; }
   bool full() const override { return is_full; }
 
   std::map<JobId, pb::JobResult> results;
   bool is_full = false;
+  bool is_loaded = true;
 };
 
 class SubmissionDeskTest : public testing::Test {
@@ -124,6 +126,19 @@ TEST_F(SubmissionDeskTest, AJobThatHasEndedIsNotRunAgain) {
   EXPECT_TRUE((**same)->already_known);
   EXPECT_TRUE(absl::IsAlreadyExists((*Submit("job", "d2"))->status()));
   EXPECT_TRUE(graphs_->adds.empty());
+}
+
+// A new leader does not ask first: the commit is refused where a result stands.
+TEST_F(SubmissionDeskTest, BeforeTheHistoryIsReadTheCommitTellsThatAJobHasEnded) {
+  results_->is_loaded = false;
+  results_->results[JobId::FromKey("job")].set_submission_digest("d1");
+  const Answer same = Submit();
+  const Answer other = Submit("job", "d2");
+  EXPECT_TRUE(absl::IsAlreadyExists((*other)->status()));
+  AnswerStore(absl::AlreadyExistsError("a result stands there"));
+  ASSERT_TRUE(*same && (*same)->ok());
+  EXPECT_TRUE((**same)->already_known);
+  EXPECT_TRUE(rm_.DeployAll().empty()) << "it never runs again";
 }
 
 TEST_F(SubmissionDeskTest, AnUnknownOutcomeKeepsTheIdAndEndsInOneRun) {
