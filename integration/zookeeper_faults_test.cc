@@ -5,8 +5,8 @@
 #include <thread>
 
 #include "cli/cluster/readiness.h"
+#include "cli/cluster/zookeeper_session.h"
 #include "integration/cluster_test.h"
-#include "integration/zookeeper_session.h"
 
 namespace baton::integration {
 namespace {

@@ -1,4 +1,4 @@
-#include "integration/zookeeper_session.h"
+#include "cli/cluster/zookeeper_session.h"
 
 #include <netdb.h>
 #include <sys/socket.h>
@@ -9,7 +9,7 @@
 
 #include "base/status.h"
 
-namespace baton::integration {
+namespace baton {
 namespace {
 
 constexpr size_t kPasswordBytes = 16;
@@ -39,7 +39,7 @@ std::string BigEndian(uint64_t value, int bytes) {
 
 std::string Frame(const std::string& body) { return BigEndian(body.size(), 4) + body; }
 
-int Connect(const std::string& address) {
+int Connect(const std::string& address, std::chrono::seconds patience) {
   const auto colon = address.rfind(':');
   addrinfo* found = nullptr;
   if (getaddrinfo(address.substr(0, colon).c_str(), address.substr(colon + 1).c_str(), nullptr,
@@ -47,8 +47,9 @@ int Connect(const std::string& address) {
     return -1;
   }
   const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const timeval patience{.tv_sec = 10, .tv_usec = 0};
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  const timeval limit{.tv_sec = patience.count(), .tv_usec = 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);  // of the connection too
   const bool connected = connect(fd, found->ai_addr, found->ai_addrlen) == 0;
   freeaddrinfo(found);
   if (connected) return fd;
@@ -83,7 +84,8 @@ absl::Status JoinAndClose(int fd, int64_t session_id) {
   // In one piece: its owner connects anew at once, and takes the session back.
   if (!Write(fd, Frame(join) + Frame(end))) return Unavailable("the server closed the connection");
   const std::string reply = Read(fd, 4 + kReplyHead);
-  if (reply.size() < 4 + kReplyHead || reply.substr(12, 8) != BigEndian(id, 8)) {
+  if (reply.size() < 4 + kReplyHead) return Unavailable("the server says nothing");
+  if (reply.substr(12, 8) != BigEndian(id, 8)) {
     return FailedPrecondition("the server knows no session {:#x}", session_id);
   }
   while (!Read(fd, 1).empty()) continue;  // it closes when that is done
@@ -105,12 +107,13 @@ int64_t LastSessionIn(const std::string& log_file) {
   return session;
 }
 
-absl::Status EndZooKeeperSession(const std::string& address, int64_t session_id) {
-  const int fd = Connect(address);
+absl::Status EndZooKeeperSession(const std::string& address, int64_t session_id,
+                                 std::chrono::seconds patience) {
+  const int fd = Connect(address, patience);
   if (fd < 0) return Unavailable("cannot connect to {}", address);
   absl::Status status = JoinAndClose(fd, session_id);
   close(fd);
   return status;
 }
 
-}  // namespace baton::integration
+}  // namespace baton
