@@ -17,6 +17,7 @@ struct ChaosArguments {
   bool wanted = false;
   double minutes = 3;
   uint64_t seed = 1;
+  std::string only;  // "leader-kill,worker-stop"; empty: every kind
   double jobs_per_second = 6;
   std::string report;  // a file; empty: stdout
 };

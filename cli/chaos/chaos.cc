@@ -16,6 +16,8 @@ using std::chrono::seconds;
 
 // Below the tasks' shared directory.
 constexpr char kTrace[] = "chaos-tasks";
+// Its store stands on a disk that can be filled.
+constexpr char kReplicaWithDisk[] = "replica-3";
 constexpr seconds kServing(60);  // for processes to start on a busy machine
 constexpr seconds kAgreement(30);
 constexpr seconds kNewJob(60);
@@ -28,13 +30,15 @@ double MillisSince(Clock::time_point start) {
 }  // namespace
 
 Chaos::Chaos(ChaosOptions options, Progress progress)
-    : options_(std::move(options)), progress_(std::move(progress)) {}
+    : options_(std::move(options)), progress_(std::move(progress)), kinds_(options_.kinds) {}
 
 Chaos::~Chaos() {
   if (load_ != nullptr) load_->Stop();
   if (watch_ != nullptr) watch_->Stop();
   if (witness_ != nullptr) witness_->Stop();
   if (cluster_ != nullptr) (void)cluster_->Down();
+  if (disk_ == nullptr) return;
+  if (auto status = disk_->Remove(); !status.ok()) progress_(Message(status));
 }
 
 absl::Status Chaos::Run(ChaosReport* report) {
@@ -53,7 +57,28 @@ absl::Status Chaos::Run(ChaosReport* report) {
   return status;
 }
 
+absl::Status Chaos::MakeDisk() {
+  const auto needs_it = [](ChaosKind kind) {
+    return kind == ChaosKind::kLeaderDiskFull || kind == ChaosKind::kStandbyDiskFull;
+  };
+  if (std::none_of(kinds_.begin(), kinds_.end(), needs_it)) return absl::OkStatus();
+  const std::string store = options_.directory + "/" + kReplicaWithDisk + "/store";
+  std::error_code error;
+  std::filesystem::create_directories(store, error);
+  if (error) return Internal("{}: {}", store, error.message());
+  auto disk = SmallDisk::Make(store);
+  if (disk.ok()) {
+    disk_ = *std::move(disk);
+    return absl::OkStatus();
+  }
+  std::erase_if(kinds_, needs_it);
+  if (kinds_.empty() || !absl::IsFailedPrecondition(disk.status())) return disk.status();
+  progress_("chaos: no disk is filled: " + Message(disk.status()));
+  return absl::OkStatus();
+}
+
 absl::Status Chaos::Start() {
+  if (auto status = MakeDisk(); !status.ok()) return status;
   ClusterOptions cluster;
   cluster.directory = options_.directory;
   cluster.task_managers = options_.workers;
@@ -72,7 +97,8 @@ absl::Status Chaos::Start() {
   auto up = LocalCluster::Up(cluster);
   if (!up.ok()) return up.status();
   cluster_ = *std::move(up);
-  injector_ = std::make_unique<ChaosInjector>(cluster_.get());
+  injector_ = std::make_unique<ChaosInjector>(
+      cluster_.get(), ChaosInjector::Disk{disk_.get(), disk_ == nullptr ? "" : kReplicaWithDisk});
   witness_ = std::make_unique<TaskWitness>(cluster_->SharedDirectory() + "/" + kTrace);
   ChaosLoad::Options load;
   load.balancer = cluster_->balancer_url();
@@ -90,7 +116,7 @@ absl::Status Chaos::Start() {
 }
 
 absl::Status Chaos::RunRounds(ChaosReport* report) {
-  ChaosPlan plan(options_.seed, {options_.session, options_.lease});
+  ChaosPlan plan(options_.seed, {options_.session, options_.lease}, kinds_);
   const auto end = Clock::now() + options_.duration;
   RestUntil(Clock::now() + seconds(2));
   for (int number = 1; Clock::now() < end; ++number) {
@@ -100,6 +126,7 @@ absl::Status Chaos::RunRounds(ChaosReport* report) {
     progress_(fmt::format("round {}: {}", number, planned.Describe()));
     const absl::Status status = RunRound(planned, &round);
     for (const std::string& kind : round.kinds) ++report->fault_counts[kind];
+    for (const std::string& kind : round.left_out) --report->fault_counts[kind];
     history_.rounds.push_back(round);
     Describe(round);
     if (!status.ok()) return At(fmt::format("round {}", number), status);
@@ -155,6 +182,7 @@ absl::Status Chaos::DoFaults(const PlannedRound& plan, ChaosRound* round) {
     progress_("  " + done->done);
     round->kinds.push_back(TraitOf(fault.kind).name);
     round->faults.push_back(done->done);
+    if (done->left_out) round->left_out.push_back(TraitOf(fault.kind).name);
     active.push_back(*std::move(done));
     endings.push_back({begun + fault.lasts, active.size() - 1});
   }

@@ -22,6 +22,7 @@
 #include "cli/chaos/plan.h"
 #include "cli/chaos/task_witness.h"
 #include "cli/cluster/local_cluster.h"
+#include "cli/cluster/small_disk.h"
 
 namespace baton {
 
@@ -29,6 +30,7 @@ struct ChaosOptions {
   std::string directory;  // of the cluster; must hold none
   std::chrono::seconds duration = std::chrono::minutes(3);
   uint64_t seed = 1;
+  std::vector<ChaosKind> kinds = AllChaosKinds();
   double jobs_per_second = 6;
   int workers = 3;
   int slots = 24;  // of each worker
@@ -70,6 +72,9 @@ class Chaos {
 
  private:
   absl::Status Start();
+  // For the store of one replica, before it is started; without the right to that the faults of
+  // disks are left out. kFailedPrecondition: nothing would be left.
+  absl::Status MakeDisk();
   absl::Status RunRounds(ChaosReport* report);
   absl::Status RunRound(const PlannedRound& plan, ChaosRound* round);
   absl::Status DoFaults(const PlannedRound& plan, ChaosRound* round);
@@ -91,6 +96,8 @@ class Chaos {
 
   const ChaosOptions options_;
   const Progress progress_;
+  std::vector<ChaosKind> kinds_;     // those that can be done here
+  std::unique_ptr<SmallDisk> disk_;  // null: there is none
   std::unique_ptr<LocalCluster> cluster_;
   std::unique_ptr<ChaosInjector> injector_;
   std::unique_ptr<TaskWitness> witness_;

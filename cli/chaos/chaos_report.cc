@@ -42,7 +42,8 @@ std::string Row(const std::string& name, const Values& values) {
 Values GapsOf(const ChaosReport& report, const std::string& kind) {
   Values gaps;
   for (const ChaosRound& round : report.rounds) {
-    if (round.kinds.size() == 1 && round.kinds[0] == kind) gaps.push_back(round.gap_ms);
+    const bool done_alone = round.kinds == std::vector{kind} && round.left_out.empty();
+    if (done_alone) gaps.push_back(round.gap_ms);
   }
   return gaps;
 }

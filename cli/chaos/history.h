@@ -102,9 +102,10 @@ struct EpochSighting {
 // One round: faults, their end, and how long the cluster took to be itself again. -1: not in time.
 struct ChaosRound {
   int number = 0;
-  std::vector<std::string> kinds;   // "leader-kill"
-  std::vector<std::string> faults;  // what was done to whom
-  int64_t from_ns = 0;              // the first fault
+  std::vector<std::string> kinds;     // "leader-kill"
+  std::vector<std::string> faults;    // what was done to whom
+  std::vector<std::string> left_out;  // those of `kinds` that could not be done
+  int64_t from_ns = 0;                // the first fault
   int64_t healed_ns = 0;  // the last one healed, every process started and serving its port
   int64_t until_ns = 0;   // judged
   // From healed_ns on:

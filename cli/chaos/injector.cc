@@ -11,6 +11,11 @@
 namespace baton {
 namespace {
 
+// What a commit waits where ZooKeeper's disk is slow. Less than what its ensemble bears (five ticks
+// of a tenth of a session), and with an election of several commits still less than a lease.
+constexpr Starvation::Pace kSlowDisk{std::chrono::milliseconds(700),
+                                     std::chrono::milliseconds(100)};
+
 const std::string& Chosen(const std::vector<std::string>& names, uint64_t lot) {
   return names[lot % names.size()];
 }
@@ -65,8 +70,9 @@ absl::StatusOr<ActiveFault> ChaosInjector::Begin(const PlannedFault& fault) {
 
 absl::Status ChaosInjector::Do(const PlannedFault& fault, ActiveFault* active) {
   if (fault.kind <= ChaosKind::kReplicaDisk) return DoToLeader(fault, active);
+  if (fault.kind <= ChaosKind::kStandbyDiskFull) return DoInSteps(fault, active);
   if (fault.kind <= ChaosKind::kWorkerAndLeaderKill) return DoToWorker(fault, active);
-  if (fault.kind <= ChaosKind::kZooKeeperStop) return DoToZooKeeper(fault, active);
+  if (fault.kind <= ChaosKind::kZooKeeperSlow) return DoToZooKeeper(fault, active);
   return DoToNetwork(fault, active);
 }
 
@@ -105,7 +111,8 @@ absl::Status ChaosInjector::DoToLeader(const PlannedFault& fault, ActiveFault* a
       return absl::OkStatus();
     }
     case ChaosKind::kLeaderStarved:
-      active->starvation = std::make_shared<Starvation>(cluster_->state().Find(leader)->process);
+      active->starvation = std::make_shared<Starvation>(cluster_->state().Find(leader)->process,
+                                                        Starvation::kTwentieth);
       active->done += fmt::format(" {} gets a twentieth of a processor", leader);
       return absl::OkStatus();
     case ChaosKind::kReplicaClock:
@@ -156,6 +163,15 @@ absl::Status ChaosInjector::DoToZooKeeper(const PlannedFault& fault, ActiveFault
         if (auto status = Kill(servers[i], active); !status.ok()) return status;
       }
       return absl::OkStatus();
+    case ChaosKind::kZooKeeperSlow: {
+      const std::string server = ZooKeeperLeader(true, fault.lot);
+      active->starvation =
+          std::make_shared<Starvation>(cluster_->state().Find(server)->process, kSlowDisk);
+      active->done +=
+          fmt::format(" {} stands for {} of every {} ms", server, kSlowDisk.stands.count(),
+                      (kSlowDisk.stands + kSlowDisk.goes).count());
+      return absl::OkStatus();
+    }
     default:
       for (const std::string& server : servers) {
         if (auto status = Stop(server, active); !status.ok()) return status;
@@ -195,6 +211,8 @@ absl::Status ChaosInjector::DoToNetwork(const PlannedFault& fault, ActiveFault* 
     }
     case ChaosKind::kHalves:
       return SplitInHalves(fault.lot, active);
+    case ChaosKind::kLeaderDelay:
+      return DelayLeader(leader, fault.lot, active);
     default: {
       const int percent = 2 + static_cast<int>(fault.lot % 9);
       active->loss = true;

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -22,6 +23,8 @@
 
 namespace baton {
 
+class DelayLine;
+class SmallDisk;
 class Starvation;
 
 // A fault under way: what is to be undone.
@@ -34,12 +37,25 @@ struct ActiveFault {
   std::string clock_file;
   bool loss = false;
   std::shared_ptr<Starvation> starvation;
+  std::shared_ptr<DelayLine> delay;
+  // The life of a replica that dies by itself at a fault point, if ever it comes there.
+  std::string armed;
+  ProcessId armed_life;
+  bool filled = false;           // the small disk
+  bool left_out = false;         // nothing, or not what was meant, was done: `done` says why
   std::set<std::string> harmed;  // workers
 };
 
 class ChaosInjector {
  public:
-  explicit ChaosInjector(LocalCluster* cluster) : cluster_(cluster) {}
+  // One replica's store may stand on a disk that can be filled. Null, "": none does, and no fault
+  // that needs it may come.
+  struct Disk {
+    SmallDisk* disk = nullptr;
+    std::string replica;
+  };
+
+  ChaosInjector(LocalCluster* cluster, Disk disk) : cluster_(cluster), disk_(std::move(disk)) {}
 
   absl::StatusOr<ActiveFault> Begin(const PlannedFault& fault);
   absl::Status End(const ActiveFault& fault);
@@ -54,6 +70,7 @@ class ChaosInjector {
  private:
   absl::Status Do(const PlannedFault& fault, ActiveFault* active);
   absl::Status DoToLeader(const PlannedFault& fault, ActiveFault* active);
+  absl::Status DoInSteps(const PlannedFault& fault, ActiveFault* active);
   absl::Status DoToWorker(const PlannedFault& fault, ActiveFault* active);
   absl::Status DoToZooKeeper(const PlannedFault& fault, ActiveFault* active);
   absl::Status DoToNetwork(const PlannedFault& fault, ActiveFault* active);
@@ -70,6 +87,15 @@ class ChaosInjector {
   absl::Status JumpClock(const PlannedFault& fault, ActiveFault* active);
   absl::Status WipeDisk(const PlannedFault& fault, ActiveFault* active);
   absl::Status RestartZooKeepers();
+  absl::Status DelayLeader(const std::string& leader, uint64_t lot, ActiveFault* active);
+  // In injector_leader.cc:
+  absl::Status EndSession(ActiveFault* active);
+  absl::Status DieInSubmission(uint64_t lot, ActiveFault* active);
+  absl::Status FillDisk(const PlannedFault& fault, ActiveFault* active);
+  absl::Status Disarm(const ActiveFault& fault);
+  absl::Status FreeDisk();
+  bool AwaitReady(const std::string& replica, std::chrono::seconds patience);
+  bool MakeLead(const std::string& replica);
   absl::Status SplitInHalves(uint64_t lot, ActiveFault* active);
 
   // Who leads; where nobody does, any living replica.
@@ -79,6 +105,9 @@ class ChaosInjector {
   void HarmAll(ActiveFault* active) const;
 
   LocalCluster* const cluster_;
+  const Disk disk_;
+  bool disk_full_ = false;
+  std::weak_ptr<DelayLine> delay_;  // the one that there is
   std::optional<Clock::time_point> last_wipe_;
 };
 

@@ -10,6 +10,8 @@
 #include "base/status.h"
 #include "cli/chaos/injector.h"
 #include "cli/chaos/starvation.h"
+#include "cli/cluster/delay_line.h"
+#include "cli/cluster/host_network.h"
 #include "cli/cluster/readiness.h"
 #include "rest/client/wait.h"
 
@@ -122,13 +124,21 @@ absl::Status ChaosInjector::WipeDisk(const PlannedFault& fault, ActiveFault* act
   const std::string& replica = replicas[fault.lot % replicas.size()];
   // Two disks lost before the first is filled again are more than what is promised.
   if (last_wipe_ && Clock::now() - *last_wipe_ < kBetweenWipes) {
+    active->left_out = true;
     active->done += " left out: the last one is too near";
     return absl::OkStatus();
   }
   last_wipe_ = Clock::now();
   if (auto status = Kill(replica, active); !status.ok()) return status;
   std::error_code error;
-  fs::remove_all(cluster_->StoreDirectory(replica), error);
+  // The directory itself may be where a disk is mounted.
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(cluster_->StoreDirectory(replica), error)) {
+    files.push_back(entry);
+  }
+  for (const fs::path& file : files) {
+    if (!error) fs::remove_all(file, error);
+  }
   active->done += " and lost its disk";
   return error ? Internal("{}: {}", replica, error.message()) : absl::OkStatus();
 }
@@ -155,8 +165,35 @@ absl::Status ChaosInjector::SplitInHalves(uint64_t lot, ActiveFault* active) {
   return absl::OkStatus();
 }
 
+absl::Status ChaosInjector::DelayLeader(const std::string& leader, uint64_t lot,
+                                        ActiveFault* active) {
+  if (!delay_.expired()) {
+    active->left_out = true;
+    active->done += " left out: another one is under way";
+    return absl::OkStatus();
+  }
+  // Whoever asks here who leads has the patience of a second, for two round trips.
+  const milliseconds delay(50 + static_cast<int64_t>(lot % 150));
+  const HostNetwork network(cluster_->state().network);
+  auto line = DelayLine::Insert({network.NamespaceFile("switch"), leader, delay});
+  if (!line.ok()) return line.status();
+  active->delay = *std::move(line);
+  delay_ = active->delay;
+  active->done += fmt::format(" {} is {} ms away from everybody", leader, delay.count());
+  return absl::OkStatus();
+}
+
 absl::Status ChaosInjector::End(const ActiveFault& fault) {
   if (fault.starvation != nullptr) fault.starvation->End();
+  if (fault.delay != nullptr) {
+    if (auto status = fault.delay->Remove(); !status.ok()) return status;
+  }
+  if (fault.filled) {
+    if (auto status = FreeDisk(); !status.ok()) return status;
+  }
+  if (!fault.armed.empty()) {
+    if (auto status = Disarm(fault); !status.ok()) return status;
+  }
   if (!fault.clock_file.empty()) std::ofstream(fault.clock_file) << "+0";
   if (fault.loss) {
     if (auto status = cluster_->Lose(0); !status.ok()) return status;

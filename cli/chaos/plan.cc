@@ -1,8 +1,10 @@
 #include "cli/chaos/plan.h"
 
 #include <algorithm>
+#include <sstream>
+#include <utility>
 
-#include "fmt/core.h"
+#include "base/status.h"
 
 namespace baton {
 namespace {
@@ -28,6 +30,10 @@ const std::vector<ChaosTrait>& AllChaos() {
       {ChaosKind::kLeaderStarved, "leader-starved", "F31", false, false, 0.6, 1.2},
       {ChaosKind::kReplicaClock, "replica-clock", "F30", false, false, 0.4, 0.8},
       {ChaosKind::kReplicaDisk, "replica-disk", "F29", false, false, 0.04, 0.4},
+      {ChaosKind::kLeaderSession, "leader-session-end", "F11"},
+      {ChaosKind::kLeaderSubmission, "leader-submission-crash", "F2", false, false, 0.04, 0.4},
+      {ChaosKind::kLeaderDiskFull, "leader-disk-full", "F25", false, false, 0.3, 0.8},
+      {ChaosKind::kStandbyDiskFull, "standby-disk-full", "F25", false, false, 0.4, 1.2},
       {ChaosKind::kWorkerKill, "worker-kill", "F10", false, false, 0.04, 0.4},
       {ChaosKind::kWorkerStop, "worker-stop", "F10", false, false, 0.2, 1},
       {ChaosKind::kGuardianKill, "guardian-kill", "F10"},
@@ -39,6 +45,7 @@ const std::vector<ChaosTrait>& AllChaos() {
       {ChaosKind::kZooKeeperRolling, "zookeeper-rolling", "F12"},
       {ChaosKind::kZooKeeperQuorum, "zookeeper-quorum-lost", "F13", false, kNoQuorum, 1.2, 1.8},
       {ChaosKind::kZooKeeperStop, "zookeeper-stop", "F14", false, kNoQuorum, 0.2, 0.6},
+      {ChaosKind::kZooKeeperSlow, "zookeeper-slow", "F14", false, false, 0.6, 1.4},
       {ChaosKind::kLeaderCutZooKeeper, "leader-cut-zookeeper", "F18", false, false, 0.4, 1.6},
       {ChaosKind::kLeaderCutWorkers, "leader-cut-workers", "F19", false, false, 0.3, 1.2},
       {ChaosKind::kLeaderCutBalancer, "leader-cut-balancer", "F20", false, false, 0.4, 1.2},
@@ -48,6 +55,7 @@ const std::vector<ChaosTrait>& AllChaos() {
       {ChaosKind::kBridge, "bridge", "F22", false, false, 0.3, 1.2},
       {ChaosKind::kHalves, "halves", "F22", kSilent, kNoQuorum, 0.3, 1.2},
       {ChaosKind::kLoss, "loss", "F23", false, false, 0.6, 1.4},
+      {ChaosKind::kLeaderDelay, "leader-delay", "F23", false, false, 0.6, 1.4},
   };
   return traits;
 }
@@ -55,6 +63,32 @@ const std::vector<ChaosTrait>& AllChaos() {
 const ChaosTrait& TraitOf(ChaosKind kind) {
   return *std::find_if(AllChaos().begin(), AllChaos().end(),
                        [kind](const ChaosTrait& trait) { return trait.kind == kind; });
+}
+
+std::vector<ChaosKind> AllChaosKinds() {
+  std::vector<ChaosKind> kinds;
+  for (const ChaosTrait& trait : AllChaos()) kinds.push_back(trait.kind);
+  return kinds;
+}
+
+absl::StatusOr<std::vector<ChaosKind>> ChaosKindsNamed(const std::string& names) {
+  std::vector<ChaosKind> kinds;
+  std::istringstream list(names);
+  for (std::string name; std::getline(list, name, ',');) {
+    const auto trait = std::find_if(AllChaos().begin(), AllChaos().end(),
+                                    [&name](const ChaosTrait& t) { return t.name == name; });
+    if (trait == AllChaos().end()) {
+      std::string known;
+      for (const ChaosTrait& t : AllChaos())
+        known += (known.empty() ? "" : ", ") + std::string(t.name);
+      return InvalidArgument("there is no fault \"{}\"; there are: {}", name, known);
+    }
+    if (std::find(kinds.begin(), kinds.end(), trait->kind) == kinds.end()) {
+      kinds.push_back(trait->kind);
+    }
+  }
+  if (kinds.empty()) return InvalidArgument("no fault is named");
+  return kinds;
 }
 
 std::string PlannedFault::Describe() const {
@@ -69,12 +103,11 @@ std::string PlannedRound::Describe() const {
   return text;
 }
 
-ChaosPlan::ChaosPlan(uint64_t seed, Times times) : random_(NewSeededRandom(seed)), times_(times) {}
+ChaosPlan::ChaosPlan(uint64_t seed, Times times, std::vector<ChaosKind> kinds)
+    : random_(NewSeededRandom(seed)), times_(times), kinds_(std::move(kinds)) {}
 
 ChaosKind ChaosPlan::Draw() {
-  if (deck_.empty()) {
-    for (const ChaosTrait& trait : AllChaos()) deck_.push_back(trait.kind);
-  }
+  if (deck_.empty()) deck_ = kinds_;
   const size_t place = random_->Next() % deck_.size();
   const ChaosKind kind = deck_[place];
   deck_.erase(deck_.begin() + static_cast<std::ptrdiff_t>(place));
@@ -101,7 +134,7 @@ PlannedFault ChaosPlan::Fault(ChaosKind kind, milliseconds after) {
 PlannedRound ChaosPlan::Next() {
   PlannedRound round;
   const uint64_t lot = random_->Next() % 10;
-  const size_t faults = lot < 5 ? 1 : lot < 8 ? 2 : 3;
+  const size_t faults = std::min<size_t>(lot < 5 ? 1 : lot < 8 ? 2 : 3, kinds_.size());
   for (size_t i = 0; i < faults; ++i) {
     const milliseconds after = i == 0 ? milliseconds(0) : Between(0, 0.5, times_.session);
     round.faults.push_back(Fault(Draw(), after));

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "base/random.h"
 
 namespace baton {
@@ -23,8 +24,12 @@ enum class ChaosKind {
   kAllReplicasKill,
   kAllButOneKill,
   kLeaderStarved,
-  kReplicaClock,  // its wall clock jumps
-  kReplicaDisk,   // wiped while it is down
+  kReplicaClock,      // its wall clock jumps
+  kReplicaDisk,       // wiped while it is down
+  kLeaderSession,     // ended by somebody else
+  kLeaderSubmission,  // it dies at one of the steps of a submission
+  kLeaderDiskFull,
+  kStandbyDiskFull,
   kWorkerKill,
   kWorkerStop,
   kGuardianKill,
@@ -36,6 +41,7 @@ enum class ChaosKind {
   kZooKeeperRolling,
   kZooKeeperQuorum,  // lost for longer than the session
   kZooKeeperStop,    // all of them, for two seconds
+  kZooKeeperSlow,    // its leader, most of the time: every commit waits
   kLeaderCutZooKeeper,
   kLeaderCutWorkers,
   kLeaderCutBalancer,
@@ -45,6 +51,7 @@ enum class ChaosKind {
   kBridge,        // two replicas do not hear each other, all others hear both
   kHalves,        // everybody is on one of two sides
   kLoss,
+  kLeaderDelay,  // what it sends and hears comes later
 };
 
 // What a fault does to those who did nothing: decides what it excuses.
@@ -60,6 +67,9 @@ struct ChaosTrait {
 
 const std::vector<ChaosTrait>& AllChaos();
 const ChaosTrait& TraitOf(ChaosKind kind);
+std::vector<ChaosKind> AllChaosKinds();
+// Of "leader-kill,worker-stop". kInvalidArgument: says which names there are.
+absl::StatusOr<std::vector<ChaosKind>> ChaosKindsNamed(const std::string& names);
 
 struct PlannedFault {
   ChaosKind kind = ChaosKind::kLeaderKill;
@@ -78,7 +88,7 @@ struct PlannedRound {
 };
 
 // Round after round, without end: every kind once before any comes again, alone in half of the
-// rounds, else together with one or two others.
+// rounds, else together with one or two others (as far as there are others).
 class ChaosPlan {
  public:
   struct Times {
@@ -86,7 +96,8 @@ class ChaosPlan {
     std::chrono::milliseconds lease;
   };
 
-  ChaosPlan(uint64_t seed, Times times);
+  // `kinds`: not empty.
+  ChaosPlan(uint64_t seed, Times times, std::vector<ChaosKind> kinds = AllChaosKinds());
 
   PlannedRound Next();
 
@@ -97,6 +108,7 @@ class ChaosPlan {
 
   const RandomPtr random_;
   const Times times_;
+  const std::vector<ChaosKind> kinds_;
   std::vector<ChaosKind> deck_;  // what has not come yet
 };
 

@@ -1,4 +1,5 @@
-// Takes the processor from a process for nineteen twentieths of the time.
+// Takes the processor from a process for most of the time: for so long it stands, for so long it
+// may go, again and again.
 //
 // Owns its thread; End (or destruction) ends it and lets the process go on.
 
@@ -16,7 +17,14 @@ namespace baton {
 
 class Starvation {
  public:
-  explicit Starvation(ProcessId process) : process_(process), thread_([this] { Run(); }) {}
+  struct Pace {
+    std::chrono::milliseconds stands;
+    std::chrono::milliseconds goes;
+  };
+  static constexpr Pace kTwentieth{std::chrono::milliseconds(190), std::chrono::milliseconds(10)};
+
+  Starvation(ProcessId process, Pace pace)
+      : process_(process), pace_(pace), thread_([this] { Run(); }) {}
   ~Starvation() { End(); }
 
   void End() {
@@ -28,13 +36,14 @@ class Starvation {
   void Run() {
     while (!stopping_) {
       (void)SendSignal(process_, SIGSTOP);
-      RestUntil(Clock::now() + std::chrono::milliseconds(190));
+      RestUntil(Clock::now() + pace_.stands);
       (void)SendSignal(process_, SIGCONT);
-      RestUntil(Clock::now() + std::chrono::milliseconds(10));
+      RestUntil(Clock::now() + pace_.goes);
     }
   }
 
   const ProcessId process_;
+  const Pace pace_;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };

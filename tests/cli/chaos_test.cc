@@ -66,6 +66,46 @@ TEST(ChaosPlanTest, CutsAWorkerOffForLongerThanItsLease) {
   }
 }
 
+TEST(ChaosPlanTest, DoesOnlyWhatItMay) {
+  const auto kinds = ChaosKindsNamed("worker-kill,leader-disk-full,worker-kill");
+  ASSERT_TRUE(kinds.ok()) << kinds.status();
+  EXPECT_EQ(*kinds, (std::vector{ChaosKind::kWorkerKill, ChaosKind::kLeaderDiskFull}));
+  ChaosPlan plan(1, kTimes, *kinds);
+  std::set<ChaosKind> done;
+  for (int i = 0; i < 50; ++i) {
+    const PlannedRound round = plan.Next();
+    EXPECT_LE(round.faults.size(), 2u);
+    for (const PlannedFault& fault : round.faults) done.insert(fault.kind);
+  }
+  EXPECT_EQ(done, (std::set{ChaosKind::kWorkerKill, ChaosKind::kLeaderDiskFull}));
+
+  ChaosPlan alone(1, kTimes, {ChaosKind::kLeaderSession});
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(alone.Next().faults.size(), 1u);
+}
+
+TEST(ChaosPlanTest, SaysWhichNamesThereAre) {
+  const auto wrong = ChaosKindsNamed("leader-kill,leader-kil");
+  EXPECT_EQ(wrong.status().code(), absl::StatusCode::kInvalidArgument);
+  for (const ChaosTrait& trait : AllChaos()) {
+    EXPECT_NE(wrong.status().message().find(trait.name), std::string::npos) << trait.name;
+  }
+  EXPECT_FALSE(ChaosKindsNamed("").ok());
+  EXPECT_FALSE(ChaosKindsNamed("leader-kill,,worker-kill").ok());
+}
+
+// A kind whose trait is missing, or stands twice, would be drawn, and not be found.
+TEST(ChaosPlanTest, EveryKindHasOneTrait) {
+  std::set<ChaosKind> kinds;
+  std::set<std::string> names;
+  for (const ChaosTrait& trait : AllChaos()) {
+    kinds.insert(trait.kind);
+    names.insert(trait.name);
+  }
+  EXPECT_EQ(kinds.size(), AllChaos().size());
+  EXPECT_EQ(names.size(), AllChaos().size());
+  EXPECT_EQ(kinds.size(), static_cast<size_t>(*kinds.rbegin()) + 1);
+}
+
 TEST(ChaosJobs, AreJobsAndAsPlanned) {
   const RandomPtr random = NewSeededRandom(1);
   for (const JobKind kind : {JobKind::kShort, JobKind::kTimed, JobKind::kGraph, JobKind::kFailing,
@@ -182,14 +222,26 @@ TEST(Numbers, AreQuantiles) {
 TEST(ChaosReportTest, SaysWhatHolds) {
   ChaosReport report;
   report.complete = true;
-  report.rounds.push_back({1, {"leader-kill"}, {"leader-kill: r1 got SIGKILL"}});
-  report.fault_counts["leader-kill"] = 1;
+  ChaosRound round;
+  round.kinds = {"leader-kill"};
+  round.faults = {"leader-kill: r1 got SIGKILL"};
+  round.gap_ms = 321;
+  report.rounds.push_back(round);
+  round.kinds = {"leader-disk-full"};
+  round.left_out = round.kinds;
+  round.gap_ms = 654;
+  report.rounds.push_back(round);
+  report.fault_counts = {{"leader-kill", 1}, {"leader-disk-full", 0}};
   report.verdicts = {{"I1", "there", 3, 0, {}}, {"I5", "one", 3, 0, {"two of them"}}};
   EXPECT_FALSE(report.Passed());
   const auto json = nlohmann::json::parse(ToJson(report));
   EXPECT_EQ(json.at("passed"), false);
   EXPECT_EQ(json.at("verdicts")[1].at("violations")[0], "two of them");
-  EXPECT_NE(ToMarkdown(report).find("two of them"), std::string::npos);
+  const std::string text = ToMarkdown(report);
+  EXPECT_NE(text.find("two of them"), std::string::npos);
+  EXPECT_NE(text.find("| leader-kill | F1 | 1 | 321 | 321 |"), std::string::npos) << text;
+  // What was left out shows no gap as its own.
+  EXPECT_NE(text.find("| leader-disk-full | F25 | 0 |  |  |"), std::string::npos) << text;
   report.verdicts.pop_back();
   EXPECT_TRUE(report.Passed());
   report.complete = false;
