@@ -208,6 +208,35 @@ TEST_F(F1EmbeddedProcessWithAWorkerElsewhere, AnotherAddressIsRefusedWhileItMayH
   EXPECT_EQ(traces().Starts(held).size(), 1u);
 }
 
+// ---- Its disk is damaged while it is down
+
+class EmbeddedStoreTest : public EmbeddedFixture {};
+
+TEST_F(EmbeddedStoreTest, F27ALogThatLostItsEndIsRefusedWithAdviceAndServesAgainWhenPutBack) {
+  ASSERT_TRUE(Start().ok());
+  const std::string job = NewJobId();
+  const auto reply = Put(job, QuickJob());
+  ASSERT_TRUE(reply.ok() && reply->status == 202);
+  ASSERT_TRUE(Becomes(job, "FINISHED"));
+  KillProcess();
+  const std::filesystem::path store = directory() + "/store", backup = directory() + "-backup";
+  std::filesystem::copy(store, backup, std::filesystem::copy_options::recursive);
+  for (const auto& entry : std::filesystem::directory_iterator(store)) {
+    if (entry.path().extension() != ".log" || entry.file_size() == 0) continue;
+    std::filesystem::resize_file(entry.path(), entry.file_size() - 1);
+  }
+
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const absl::Status refused = Start();
+    ASSERT_FALSE(refused.ok());
+    EXPECT_NE(refused.message().find("put back a backup of"), std::string::npos) << refused;
+  }
+  std::filesystem::remove_all(store);
+  std::filesystem::rename(backup, store);
+  ASSERT_TRUE(Start().ok());
+  EXPECT_EQ(JobState(job), "FINISHED");
+}
+
 // ---- What a person meets first
 
 class EmbeddedStart : public EmbeddedFixture {};

@@ -196,6 +196,40 @@ TEST_F(StorageTest, F34RecoveryReadsNothingOfTheHistory) {
   ExpectUndisturbed(held, 2);
 }
 
+TEST_F(StorageTest, F27AStoreThatWasDamagedWhileDownIsSetAsideAndFilledFromTheOthers) {
+  std::vector<std::string> jobs;
+  for (uint32_t tasks = 1; tasks <= 3; ++tasks) jobs.push_back(StartHeldJob(tasks));
+  const std::string damaged = Standbys().front();
+  Kill(damaged);
+  for (const auto& entry : fs::directory_iterator(StoreDirectory(damaged))) {
+    if (!entry.path().filename().string().starts_with("MANIFEST")) continue;
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(20);
+    const char byte = static_cast<char>(file.get() ^ 1);
+    file.seekp(20);
+    file.put(byte);
+  }
+  Restart(damaged);
+  EXPECT_TRUE(Eventually([&] {
+    return Metric(damaged, "baton_store_live_blobs") >= 3 &&
+           Metric(damaged, "baton_store_missing_blobs") == 0;
+  })) << "missing: "
+      << Metric(damaged, "baton_store_missing_blobs");
+  EXPECT_TRUE(fs::exists(StoreDirectory(damaged) + ".damaged-1"));
+  EXPECT_NE(LogOf(damaged).find("was set aside"), std::string::npos);
+
+  // What it holds is enough to go on from.
+  auto others = Standbys();
+  std::erase(others, damaged);
+  Kill(others.front());
+  Kill(Leader().replica);
+  ASSERT_TRUE(Eventually([&] { return Leader().replica == damaged; }));
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    traces().Release(jobs[i]);
+    ExpectRanOnce(jobs[i], i + 1);
+  }
+}
+
 TEST_F(StorageTest, TheDataOfZooKeeperIsLostAndRecoveredFromTheReplicas) {
   const Leadership before = Leader();
   const std::string finished = NewJobId();
