@@ -40,7 +40,9 @@ class BlobStore {
   // OK with the digest once it is durable; storing the same bytes again is no error.
   // kUnavailable: "stored on 1 of 2 required replicas (reachable: …)": nobody refers to it.
   virtual void Put(BlobKind kind, std::string bytes, PutCallback callback) = 0;
-  // kNotFound: nowhere reachable; kDataLoss: only corrupt copies.
+  // kNotFound: nowhere reachable; kDataLoss: only corrupt copies; kResourceExhausted: the own disk
+  // is busy; kUnavailable: a peer that may hold it was busy or did not answer. Only the first two
+  // say anything about the blob.
   virtual void Get(BlobKind kind, std::string digest, GetCallback callback) = 0;
 };
 using BlobStorePtr = std::shared_ptr<BlobStore>;

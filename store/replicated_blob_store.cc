@@ -1,4 +1,5 @@
 #include <deque>
+#include <map>
 #include <utility>
 
 #include "base/digest.h"
@@ -18,16 +19,25 @@ constexpr size_t kMaxWaitingBytes = 256 << 20;
 // A peer that does not answer at once must not be waited for alone.
 constexpr Duration kAskAnotherAfter = std::chrono::milliseconds(500);
 
+// A peer that is too busy to look is asked again: that says nothing about the blob.
+constexpr Duration kAskBusyOnesAfter = std::chrono::milliseconds(250);
+
 // One Get that the local disk could not answer: asks the peers, one after the other, the next one
-// early if the last is slow. Lives on the store's executor; its calls hold it.
+// early if the last is slow, and those that were busy again and again, up to pull_timeout. Lives on
+// the store's executor; its calls hold it.
+//
+// "Nowhere" (kNotFound) and "only corrupt copies" (kDataLoss) are said only when every peer that is
+// linked has said so of its own disk. One that was busy, silent or failing may hold the last copy.
 class Pull : public std::enable_shared_from_this<Pull> {
  public:
+  using Peer = std::weak_ptr<RpcLink>;
+
   struct Dependencies {
     BlobStorePtr local;
     ExecutorPtr executor;
     ReplicationOptions options;
     // Weak: a call under way, which holds this, must not keep its own link alive.
-    std::vector<std::weak_ptr<RpcLink>> peers;
+    std::vector<Peer> peers;
   };
 
   Pull(Dependencies dependencies, Blob blob, absl::Status local_status,
@@ -35,44 +45,63 @@ class Pull : public std::enable_shared_from_this<Pull> {
       : its_(std::move(dependencies)),
         blob_(std::move(blob)),
         local_status_(std::move(local_status)),
+        give_up_at_(its_.executor->Now() + its_.options.pull_timeout),
         corrupt_(local_status_.code() == absl::StatusCode::kDataLoss),
-        callback_(std::move(callback)) {}
+        callback_(std::move(callback)),
+        to_ask_(its_.peers.begin(), its_.peers.end()) {}
 
   void AskNext() {
     if (!callback_) return;
-    if (asked_ == its_.peers.size()) {
-      if (outstanding_ == 0) Answer(Failure());
+    if (to_ask_.empty()) {
+      if (outstanding_ == 0) AskBusyOnesAgain();
       return;
     }
-    const RpcLinkPtr link = its_.peers[asked_++].lock();
+    const Peer peer = to_ask_.front();
+    to_ask_.pop_front();
+    const RpcLinkPtr link = peer.lock();
     if (!link) return AskNext();
     ++outstanding_;
     pb::Envelope request;
     request.mutable_get_blob()->set_kind(std::string(ToString(blob_.kind)));
     request.mutable_get_blob()->set_digest(blob_.digest);
     link->Call(std::move(request), its_.options.pull_timeout,
-               BindTo(its_.executor, [self = shared_from_this(), peer = link->peer().id()](
-                                         absl::StatusOr<pb::Envelope> reply) {
-                 self->OnReply(peer, std::move(reply));
+               BindTo(its_.executor, [self = shared_from_this(), peer,
+                                      id = link->peer().id()](absl::StatusOr<pb::Envelope> reply) {
+                 self->OnReply(peer, id, std::move(reply));
                }));
-    its_.executor->PostAfter(kAskAnotherAfter, [weak = weak_from_this()] {
-      if (auto self = weak.lock()) self->AskNext();
+    its_.executor->PostAfter(kAskAnotherAfter, [weak = weak_from_this(), round = round_] {
+      auto self = weak.lock();
+      if (self && self->round_ == round) self->AskNext();
     });
   }
 
  private:
-  void OnReply(const std::string& peer, absl::StatusOr<pb::Envelope> reply) {
+  void OnReply(const Peer& peer, const std::string& id, absl::StatusOr<pb::Envelope> reply) {
     --outstanding_;
     if (!callback_) return;
+    unsure_.erase(id);
     if (reply.ok() && reply->has_get_blob_reply() && reply->get_blob_reply().found()) {
       std::string content = std::move(*reply->mutable_get_blob_reply()->mutable_content());
-      if (Sha256Hex(content) == blob_.digest) return OnFound(peer, std::move(content));
+      if (Sha256Hex(content) == blob_.digest) return OnFound(id, std::move(content));
       corrupt_ = true;
-      log::Warning("a peer's copy is corrupt digest={} peer={}", blob_.digest, peer);
-    } else if (reply.status().code() == absl::StatusCode::kDataLoss) {
+      log::Warning("a peer's copy is corrupt digest={} peer={}", blob_.digest, id);
+    } else if (absl::IsDataLoss(reply.status())) {
       corrupt_ = true;
+    } else if (!reply.ok()) {
+      unsure_[id] = Message(reply.status());
+      if (absl::IsResourceExhausted(reply.status())) busy_.push_back(peer);
     }
     AskNext();
+  }
+
+  void AskBusyOnesAgain() {
+    if (busy_.empty() || its_.executor->Now() >= give_up_at_) return Answer(Failure());
+    ++round_;  // the timers of this one must not begin the next one early
+    its_.executor->PostAfter(kAskBusyOnesAfter, [self = shared_from_this(), round = round_] {
+      if (self->round_ != round) return;
+      self->to_ask_ = std::exchange(self->busy_, {});
+      self->AskNext();
+    });
   }
 
   void OnFound(const std::string& peer, std::string content) {
@@ -87,6 +116,11 @@ class Pull : public std::enable_shared_from_this<Pull> {
 
   absl::Status Failure() const {
     const auto what = fmt::format("{} {}", ToString(blob_.kind), blob_.digest);
+    if (!unsure_.empty()) {
+      const auto& [peer, why] = *unsure_.begin();
+      return Unavailable("{} of {} reachable peers may hold {} and did not say ({}: {})",
+                         unsure_.size(), its_.peers.size(), what, peer, why);
+    }
     if (corrupt_) {
       return DataLoss("only corrupt copies of {} (reachable peers: {})", what, its_.peers.size());
     }
@@ -101,10 +135,14 @@ class Pull : public std::enable_shared_from_this<Pull> {
   const Dependencies its_;
   const Blob blob_;  // without bytes
   const absl::Status local_status_;
+  const TimePoint give_up_at_;       // busy ones are not asked again after it
   bool corrupt_;                     // a copy was, somewhere
   BlobStore::GetCallback callback_;  // null once it is answered
-  size_t asked_ = 0;
+  std::deque<Peer> to_ask_;          // in this round
+  std::deque<Peer> busy_;            // the next one's
+  uint64_t round_ = 0;
   size_t outstanding_ = 0;
+  std::map<std::string, std::string> unsure_;  // peers that have not told what they hold, and why
 };
 
 // Lives on `executor`; the Puts and Gets under way go on without it.

@@ -147,6 +147,26 @@ TEST_F(BlobStoreTest, ManyLargeBlobsAtOnceDoNotOverrunALink) {
   EXPECT_FALSE(links_[0]->closed());
 }
 
+// A peer whose disk has too much to do.
+class BusyPeer : public BlobStore {
+ public:
+  explicit BusyPeer(BlobStorePtr store) : store_(std::move(store)) {}
+  void Put(BlobKind kind, std::string bytes, PutCallback callback) override {
+    store_->Put(kind, std::move(bytes), std::move(callback));
+  }
+  void Get(BlobKind kind, std::string digest, GetCallback callback) override {
+    ++asked;
+    if (busy) return callback(ResourceExhausted("it is busy"));
+    store_->Get(kind, std::move(digest), std::move(callback));
+  }
+
+  bool busy = true;
+  int asked = 0;
+
+ private:
+  const BlobStorePtr store_;
+};
+
 TEST_F(BlobStoreTest, AMissingBlobIsPulledAndKept) {
   FakePeer& b = AddPeer("b");
   ASSERT_TRUE(Put(*b.local, kBytes).ok());
@@ -187,6 +207,47 @@ TEST_F(BlobStoreTest, APullPassesASilentPeerBy) {
   NewStore(2)->Get(BlobKind::kJobGraph, kDigest, Fill(answer));
   EXPECT_TRUE(scheduler_.RunUntil([&] { return answer->has_value(); }, std::chrono::seconds(1)));
   EXPECT_EQ(***answer, kBytes);
+}
+
+// It has the only copy, and no time to look: that is not "nowhere".
+TEST_F(BlobStoreTest, ABusyPeerIsAskedAgain) {
+  FakePeer& b = AddPeer("b");
+  AddPeer("c");
+  ASSERT_TRUE(Put(*b.local, kBytes).ok());
+  RequestDesk desk(*b.server, b.executor);
+  auto busy = std::make_shared<BusyPeer>(b.local);
+  ServeBlobs(desk, busy);
+  auto answer = NewAnswer<absl::StatusOr<std::string>>();
+  NewStore(2)->Get(BlobKind::kJobGraph, kDigest, Fill(answer));
+  scheduler_.AdvanceBy(std::chrono::seconds(2));
+  EXPECT_FALSE(answer->has_value()) << (*answer)->status();
+  EXPECT_GE(busy->asked, 5);
+  EXPECT_LE(busy->asked, 20) << "it is busy as it is";
+  busy->busy = false;
+  EXPECT_EQ(*Await(answer), kBytes);
+}
+
+TEST_F(BlobStoreTest, WhereAPeerDidNotSayNothingIsSaidOfTheBlob) {
+  RequestDesk desk(*AddPeer("busy").server, executor_);
+  ServeBlobs(desk, std::make_shared<BusyPeer>(local_));
+  AddPeer("c");
+  auto store = NewStore(2);
+  const TimePoint begin = executor_->Now();
+  const auto nowhere = Get(*store, kDigest).status();
+  EXPECT_EQ(nowhere.code(), Code::kUnavailable) << nowhere;
+  EXPECT_NE(Message(nowhere).find("1 of 2 reachable peers may hold"), std::string::npos) << nowhere;
+  EXPECT_NE(Message(nowhere).find("it is busy"), std::string::npos) << nowhere;
+  EXPECT_LT(executor_->Now() - begin, std::chrono::seconds(7)) << "bounded";
+  ASSERT_TRUE(Put(*local_, kBytes).ok());
+  disk_->FlipBit("job-graph", kDigest);
+  EXPECT_EQ(Get(*store, kDigest).status().code(), Code::kUnavailable) << "the copy may be good";
+}
+
+TEST_F(BlobStoreTest, ASilentPeerMayHoldTheLastCopy) {
+  AddPeer("silent").executor->Pause();
+  AddPeer("c");
+  const auto status = Get(*NewStore(2), kDigest).status();
+  EXPECT_EQ(status.code(), Code::kUnavailable) << status;
 }
 
 // A peer that answers whatever it likes.
