@@ -13,14 +13,11 @@ namespace {
 constexpr Duration kMinInterval = std::chrono::milliseconds(50);
 constexpr Duration kRetryDelay = std::chrono::milliseconds(200);
 constexpr Duration kMaxRetryDelay = std::chrono::seconds(10);
+// So long it may be that too much waits, or that a disk is full, before whoever cancels hears it.
+constexpr Duration kCrowdedPatience = std::chrono::seconds(5);
 
 bool MayHaveHappened(const absl::Status& status) {
   return absl::IsUnknown(status) || absl::IsDeadlineExceeded(status);
-}
-
-// Not for want of a majority, nor because nobody knows what became of it.
-bool IsForGood(const absl::Status& status) {
-  return !absl::IsUnavailable(status) && !MayHaveHappened(status);
 }
 
 }  // namespace
@@ -80,15 +77,25 @@ void PointerWriter::OnCommitted(absl::Status status) {
     waiting_.insert(waiting_.begin(), std::make_move_iterator(committed.begin()),
                     std::make_move_iterator(committed.end()));
     dirty_ = true;
-    if (!IsForGood(status)) return Schedule(kRetryDelay);
+    if (MayPassSoon(status)) return Schedule(kRetryDelay);
     Schedule(std::exchange(retry_delay_, std::min(2 * retry_delay_, kMaxRetryDelay)));
     return TellRefused(status);
   }
   retry_delay_ = kRetryDelay;
+  crowded_since_.reset();
   for (Waiter& waiter : committed) waiter.durable();
   if (dirty_ && !stopped_) {
     Schedule(urgent_ ? Duration::zero() : last_start_ + kMinInterval - executor_->Now());
   }
+}
+
+// Want of a majority, an outcome that nobody knows, or a crowd before the store: a queue that is
+// full at the instant of an election storm is empty a second later.
+bool PointerWriter::MayPassSoon(const absl::Status& status) {
+  if (absl::IsUnavailable(status) || MayHaveHappened(status)) return true;
+  if (!absl::IsResourceExhausted(status)) return false;
+  if (!crowded_since_) crowded_since_ = executor_->Now();
+  return executor_->Now() - *crowded_since_ < kCrowdedPatience;
 }
 
 void PointerWriter::TellRefused(const absl::Status& why) {

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -29,8 +30,9 @@ class PointerWriter : public std::enable_shared_from_this<PointerWriter> {
 
   // `durable` runs once a pointer that was built after this call is durable. It never runs if the
   // epoch or the job ends first. Failures are retried for as long as this leader leads, ever more
-  // slowly where the store refuses for good (the pointer is too large, the tree is damaged): then
-  // whoever gave a `refused` hears that instead, and is done with, unless an earlier commit of
+  // slowly where the store refuses for good (the tree is damaged) or has had no room for 5 s (too
+  // much waits, a disk is full, the pointer is too large): then whoever gave a `refused` hears that
+  // instead, and is done with, unless an earlier commit of
   // unknown outcome contained what they wait for: the next leader may read it (P6). No pointer is
   // being written while those are told, so that what they take back is in none.
   void Write(Urgency urgency, Durable durable, Refused refused = nullptr);
@@ -45,6 +47,7 @@ class PointerWriter : public std::enable_shared_from_this<PointerWriter> {
     bool perhaps_durable = false;  // a commit of unknown outcome contained it
   };
 
+  bool MayPassSoon(const absl::Status& status);
   void TellRefused(const absl::Status& why);
   void Schedule(Duration delay);
   void Start();
@@ -56,6 +59,7 @@ class PointerWriter : public std::enable_shared_from_this<PointerWriter> {
   std::vector<Waiter> waiting_;     // for the next commit
   std::vector<Waiter> committing_;  // for the one in flight
   Duration retry_delay_;
+  std::optional<TimePoint> crowded_since_;  // every commit since has found no room
   bool dirty_ = false;
   bool urgent_ = false;
   bool in_flight_ = false;

@@ -36,14 +36,15 @@ class JobMasterTest : public testing::Test {
     ASSERT_TRUE(master_->Start(JobMaster::Origin::kNew));
   }
 
-  // Virtual time passes until a commit is asked for; then it is durable.
-  void MakeDurable() {
+  // Virtual time passes until a commit is asked for; then it is answered.
+  void EndCommit(absl::Status status) {
     ASSERT_TRUE(scheduler_.RunUntil([&] { return !commits_.empty(); }, seconds(10)));
     auto callback = std::move(commits_.front());
     commits_.pop_front();
-    callback(absl::OkStatus());
+    callback(std::move(status));
     scheduler_.RunUntilIdle();
   }
+  void MakeDurable() { EndCommit(absl::OkStatus()); }
 
   JobStatus status() const { return master_->Overview().status; }
 
@@ -222,8 +223,8 @@ TEST_F(JobMasterTest, ARefusedSubtaskFailsAfterAHundredTimesInARow) {
   EXPECT_EQ(outcome_->status, JobStatus::kFailed);
 }
 
-// The pointer can never be written (it is too large, the tree is damaged): whoever cancels is told,
-// and the store is not asked five times a second for ever.
+// The pointer can never be written (the tree is damaged): whoever cancels is told, and the store is
+// not asked five times a second for ever.
 TEST_F(JobMasterTest, ACancellationThatTheStoreRefusesIsAnsweredAndForgotten) {
   StartNew(Graph({Vertex("a", 2)}));
   const auto attempts = rm_.DeployAll();
@@ -237,13 +238,13 @@ TEST_F(JobMasterTest, ACancellationThatTheStoreRefusesIsAnsweredAndForgotten) {
     ++refusals;
     auto callback = std::move(commits_.front());
     commits_.pop_front();
-    callback(absl::ResourceExhaustedError("1,000,000 bytes"));
+    callback(absl::InvalidArgumentError("1,000,000 bytes"));
     scheduler_.RunUntilIdle();
   };
   refuse();
   ASSERT_EQ(answers.size(), 2u);
-  EXPECT_TRUE(absl::IsResourceExhausted(answers[0])) << answers[0];
-  EXPECT_TRUE(absl::IsResourceExhausted(answers[1])) << answers[1];
+  EXPECT_TRUE(absl::IsInvalidArgument(answers[0])) << answers[0];
+  EXPECT_TRUE(absl::IsInvalidArgument(answers[1])) << answers[1];
   EXPECT_TRUE(rm_.cancelled.empty());
 
   rm_.Succeed(attempts[0]);  // this one waits for as long as it takes
@@ -265,23 +266,58 @@ TEST_F(JobMasterTest, ACancellationThatTheStoreRefusesIsAnsweredAndForgotten) {
   EXPECT_TRUE(answers.back().ok());
 }
 
+// Everybody commits at once, in an election storm say: the queue before the store is full, and has
+// room a moment later.
+TEST_F(JobMasterTest, ACancellationOutlastsACrowdBeforeTheStore) {
+  StartNew(Graph({Vertex("a", 2)}));
+  const auto attempts = rm_.DeployAll();
+  rm_.Succeed(attempts[0]);
+  std::vector<absl::Status> answers;
+  master_->Cancel([&](absl::Status status) { answers.push_back(std::move(status)); });
+  const TimePoint begin = executor_->Now();
+  while (executor_->Now() - begin < seconds(4)) EndCommit(absl::ResourceExhaustedError("20,000"));
+  EXPECT_TRUE(answers.empty()) << answers[0];
+  const TimePoint room = executor_->Now();
+  MakeDurable();
+  EXPECT_LE(executor_->Now() - room, milliseconds(500)) << "it was tried ever more slowly";
+  EXPECT_TRUE(written_.cancelling());
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_TRUE(answers[0].ok()) << answers[0];
+  EXPECT_TRUE(rm_.confirmed.contains(attempts[0])) << "its progress is written too";
+  EXPECT_TRUE(rm_.cancelled.contains(attempts[1]));
+}
+
+TEST_F(JobMasterTest, AStoreThatStaysWithoutRoomIsSaidToWhoeverCancels) {
+  StartNew(Graph({Vertex("a")}));
+  std::vector<absl::Status> answers;
+  master_->Cancel([&](absl::Status status) { answers.push_back(std::move(status)); });
+  const TimePoint begin = executor_->Now();
+  while (answers.empty() && executor_->Now() - begin < seconds(10)) {
+    EndCommit(absl::ResourceExhaustedError("the disk is full"));
+  }
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_TRUE(absl::IsResourceExhausted(answers[0])) << answers[0];
+  EXPECT_GE(executor_->Now() - begin, seconds(5));
+  MakeDurable();
+  EXPECT_FALSE(written_.cancelling()) << "they were told that it is not cancelled";
+  // The next crowd has its own time.
+  master_->Cancel([&](absl::Status status) { answers.push_back(std::move(status)); });
+  EndCommit(absl::ResourceExhaustedError("the disk is full"));
+  EXPECT_EQ(answers.size(), 1u);
+  MakeDurable();
+  EXPECT_TRUE(written_.cancelling());
+}
+
 // What was written first may be what the next leader reads: nobody is told that it is not.
 TEST_F(JobMasterTest, ACancellationThatMayBeDurableIsNeverRefused) {
   StartNew(Graph({Vertex("a")}));
   std::vector<absl::Status> answers;
   const auto answer = [&](absl::Status status) { answers.push_back(std::move(status)); };
-  const auto end_commit = [&](absl::Status status) {
-    ASSERT_TRUE(scheduler_.RunUntil([&] { return !commits_.empty(); }, seconds(10)));
-    auto callback = std::move(commits_.front());
-    commits_.pop_front();
-    callback(std::move(status));
-    scheduler_.RunUntilIdle();
-  };
   master_->Cancel(answer);
-  end_commit(absl::UnknownError("the answer is lost"));
+  EndCommit(absl::UnknownError("the answer is lost"));
   master_->Cancel(answer);
-  end_commit(absl::ResourceExhaustedError("the disk is full"));
-  end_commit(absl::ResourceExhaustedError("the disk is full"));
+  EndCommit(absl::InvalidArgumentError("the tree is damaged"));
+  EndCommit(absl::InvalidArgumentError("the tree is damaged"));
   EXPECT_TRUE(answers.empty()) << answers[0];
   MakeDurable();
   EXPECT_TRUE(written_.cancelling());
