@@ -228,5 +228,46 @@ TEST_F(TreeReadingTest, ALeaderJournalsNothingThatWasNotCommitted) {
   EXPECT_FALSE(journal_->Knows(Pointer(6)));
 }
 
+// Its executor is busy, or hangs: what waits for it does not grow without end, and nothing that was
+// committed is left out.
+TEST_F(TreeReadingTest, WhatWaitsForTheJournalIsBounded) {
+  auto fence = NewJournalingFence(fence_, journal_, 64'000);
+  const auto commit = [&](int i) {
+    return Run<absl::Status>([&](auto done) {
+      fence->Commit(
+          {CoordinationOp::Create("/baton/c/jobs/x" + std::to_string(i), std::string(10'000, 'x'))},
+          std::move(done));
+    });
+  };
+  ASSERT_TRUE(commit(0).ok());
+  Settle();
+  standby_executor_->Pause();
+  int taken = 1;
+  while (taken < 20 && commit(taken).ok()) ++taken;
+  EXPECT_EQ(taken, 7) << "six of 10 kB wait";
+  const absl::Status refused = commit(taken);
+  EXPECT_EQ(refused.code(), Code::kResourceExhausted) << refused;
+  EXPECT_FALSE(Exists("/baton/c/jobs/x" + std::to_string(taken))) << "nothing of it was sent";
+  standby_executor_->Resume();
+  Settle();
+  for (; taken < 30; ++taken) {
+    const absl::Status status = commit(taken);
+    ASSERT_TRUE(status.ok()) << "there is room again: " << status;
+    Settle();
+  }
+}
+
+// The room of commits that fail is free again, too.
+TEST_F(TreeReadingTest, CommitsThatFailTakeNoRoomBeforeTheJournal) {
+  auto fence = NewJournalingFence(fence_, journal_, 64'000);
+  for (int i = 0; i < 20; ++i) {
+    const auto status = Run<absl::Status>([&](auto done) {
+      fence->Commit({CoordinationOp::Create("/baton/c/no/such/folder", std::string(10'000, 'x'))},
+                    std::move(done));
+    });
+    EXPECT_EQ(status.code(), Code::kNotFound);
+  }
+}
+
 }  // namespace
 }  // namespace baton
