@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <array>
 #include <future>
 
 #include "absl/strings/match.h"
@@ -15,6 +14,7 @@
 #include "entrypoint/directories.h"
 #include "entrypoint/embedded_mode.h"
 #include "entrypoint/force_admission.h"
+#include "entrypoint/pools.h"
 #include "entrypoint/replica.h"
 #include "entrypoint/replica_config.h"
 #include "entrypoint/version.h"
@@ -65,28 +65,6 @@ absl::StatusOr<KvEnginePtr> OpenStore(const Config& config) {
   return OpenStoreDirectory(StoreDirectoryOf(config), families,
                             is_alone ? WhenDamaged::kRefuse : WhenDamaged::kSetAside);
 }
-
-// The threads of a dispatcher. What has to be punctual, or the leadership is lost, and a worker's
-// lease with it (pings, confirmations, lease queries, and the links that they come on), waits for
-// none of the others, however busy they are.
-//
-// Declared before everything that uses them, destroyed last.
-struct Pools {
-  explicit Pools(size_t threads) : shared(threads) {}
-  ~Pools() {
-    Stop();
-    for (ThreadPool* pool : All()) pool->Empty();
-  }
-  void Stop() {
-    for (ThreadPool* pool : All()) pool->Stop();
-  }
-  std::array<ThreadPool*, 4> All() { return {&watchdog, &punctual, &shared, &aside}; }
-
-  ThreadPool watchdog{1};
-  ThreadPool punctual{1};  // election and RPC
-  ThreadPool shared;       // leading, the store, REST
-  ThreadPool aside{1};     // for what would keep the others waiting
-};
 
 Replica::Dependencies Wire(Pools& pools, const KvEnginePtr& engine) {
   Replica::Dependencies deps;
@@ -212,6 +190,7 @@ int Serve(const Config& config) {
   Pools pools(static_cast<size_t>(config.Get(options::kIoThreads)));
   auto engine = OpenStore(config);
   if (!engine.ok()) return Fail(engine.status());
+  Threads threads(pools, **engine);
   Replica::Dependencies deps = Wire(pools, *engine);
   const ExecutorPtr executor = deps.ha_executor;
   const auto embedded = Coordinate(config, pools, deps);
@@ -231,7 +210,7 @@ int Serve(const Config& config) {
   if (!started.ok()) return Fail(WithAdvice(started, options::kRpcPort.key));
   const absl::Status announced = Announce(config, replica, rest_address, embedded->get());
   if (!announced.ok()) {
-    pools.Stop();
+    threads.Stop();
     return Fail(announced);
   }
 
@@ -239,7 +218,7 @@ int Serve(const Config& config) {
   log::Info("stopping signal={}", WaitForSignal());
   watchdog = nullptr;  // how long stopping may take, WaitAtMost says
   StopAll(executor, replica, **server, embedded->get());
-  pools.Stop();
+  threads.Stop();
   log::Info("stopped");
   return 0;
 }

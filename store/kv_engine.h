@@ -2,12 +2,12 @@
 // life below journals. RocksDbKvEngine is the real one; FakeKvEngine (tests) loses un-synced
 // writes, fills up, flips bits.
 //
-// Threading: any thread may call; nothing blocks the caller. Callbacks come on a thread of the
-// engine's: bind them. The last reference must not go on such a thread: the destructor waits for
-// what is under way.
+// Threading: any thread may call; nothing but Stop blocks the caller. Callbacks come on a thread of
+// the engine's: bind them. Before Stop the last reference must not go on such a thread: the
+// destructor waits for what is under way.
 //
 // Errors: kResourceExhausted (disk full, or too much waits), kDataLoss (corruption),
-// kInvalidArgument (no such family), kInternal (EIO and the rest).
+// kInvalidArgument (no such family), kInternal (EIO and the rest), kUnavailable (it was stopped).
 
 #pragma once
 
@@ -53,6 +53,11 @@ class KvEngine {
   virtual void Keys(std::string family, std::string prefix, KeysCallback callback) = 0;
   // The first `limit` entries whose key is greater than `after`, sorted: a page of the family.
   virtual void Scan(std::string family, std::string after, size_t limit, ScanCallback callback) = 0;
+
+  // Answers what is under way and joins its threads; what comes later is refused, with a callback
+  // on the caller's thread. Not from a callback. A process that ends calls it before what its
+  // callbacks are bound to goes. Idempotent.
+  virtual void Stop() = 0;
 };
 using KvEnginePtr = std::shared_ptr<KvEngine>;
 

@@ -25,8 +25,9 @@ struct WaitingWrite {
 };
 
 // One thread writes: the batches that waited while it synced the last ones become one batch, with
-// one sync. One thread reads. Both end, with nothing left unanswered, in the destructor, which must
-// not run on either of them: a callback that owns the engine has to hand it on.
+// one sync. One thread reads. Both end, with nothing left unanswered, in Stop, which must not run
+// on either of them. The destructor stops it too: while the threads run, a callback that owns the
+// engine has to hand it on.
 class RocksDbKvEngine final : public KvEngine {
  public:
   RocksDbKvEngine(std::unique_ptr<RocksDbDatabase> database,
@@ -36,15 +37,17 @@ class RocksDbKvEngine final : public KvEngine {
     reader_ = std::thread([this] { RunReader(); });
   }
 
-  ~RocksDbKvEngine() override {
+  ~RocksDbKvEngine() override { Stop(); }
+
+  void Stop() override {
     {
       std::lock_guard lock(mutex_);
       stopping_ = true;
       write_waits_.notify_one();
       read_waits_.notify_one();
     }
-    writer_.join();
-    reader_.join();
+    if (writer_.joinable()) writer_.join();
+    if (reader_.joinable()) reader_.join();
   }
 
   void Write(std::vector<KvWrite> writes, StatusCallback callback) override {
@@ -54,7 +57,11 @@ class RocksDbKvEngine final : public KvEngine {
       if (!families_.contains(write.family))
         waiting.refusal = InvalidArgument("the store has no family '{}'", write.family);
     }
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (stopping_) {
+      lock.unlock();
+      return waiting.callback(Stopped());
+    }
     if (writes_.size() >= kMaxWaitingWrites || waiting_bytes_ + waiting.bytes > kMaxWaitingBytes) {
       waiting.refusal = ResourceExhausted("{} writes of {} bytes wait for the disk", writes_.size(),
                                           waiting_bytes_);
@@ -99,8 +106,15 @@ class RocksDbKvEngine final : public KvEngine {
     absl::Status refusal;
   };
 
+  // Nobody takes from the queues any more.
+  static absl::Status Stopped() { return Unavailable("the store is closed"); }
+
   void EnqueueRead(Read read) {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (stopping_) {
+      lock.unlock();
+      return read(Stopped());
+    }
     absl::Status refusal;
     if (reads_.size() >= kMaxWaitingReads) {
       refusal = ResourceExhausted("{} reads wait for the disk", reads_.size());

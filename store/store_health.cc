@@ -39,6 +39,7 @@ class WatchedKvEngine final : public KvEngine {
   void Scan(std::string family, std::string after, size_t limit, ScanCallback callback) override {
     engine_->Scan(std::move(family), std::move(after), limit, Watch(health_, std::move(callback)));
   }
+  void Stop() override { engine_->Stop(); }
 
  private:
   const KvEnginePtr engine_;

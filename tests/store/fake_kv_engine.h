@@ -147,6 +147,8 @@ class FakeKvEngine final : public KvEngine, public std::enable_shared_from_this<
     });
   }
 
+  void Stop() override {}  // no threads; its executor is killed
+
  private:
   struct Waiting {
     std::vector<KvWrite> writes;

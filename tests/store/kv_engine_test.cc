@@ -99,6 +99,28 @@ TEST_P(KvEngineTest, WhatIsWrittenIsRead) {
   EXPECT_FALSE(Get(*engine, "one", "b")->has_value());
 }
 
+TEST(RocksDbKvEngineTest, StopAnswersWhatIsUnderWayAndRefusesWhatComesLater) {
+  RocksDbPlace place;
+  auto engine = place.Open();
+  std::atomic<int> written = 0, read = 0;
+  for (int i = 0; i < 200; ++i) {
+    engine->Write({{"one", std::to_string(i), std::string(1'000, 'x')}},
+                  [&](const absl::Status& status) { written += status.ok(); });
+    engine->Get("one", "0", [&](const auto& got) { read += got.ok(); });
+  }
+  engine->Stop();
+  EXPECT_EQ(written, 200);
+  EXPECT_EQ(read, 200);
+  EXPECT_TRUE(absl::IsUnavailable(Write(*engine, {{"one", "late", "1"}})));
+  EXPECT_TRUE(absl::IsUnavailable(Get(*engine, "one", "0").status()));
+  EXPECT_TRUE(absl::IsUnavailable(Keys(*engine, "one", "").status()));
+  EXPECT_TRUE(absl::IsUnavailable(Scan(*engine, "one", "", 1).status()));
+  engine->Stop();
+  engine = nullptr;
+  engine = place.Open();
+  EXPECT_EQ(Keys(*engine, "one", "")->size(), 200u);
+}
+
 TEST_P(KvEngineTest, ADeletionIsAWrite) {
   auto engine = place_->Open();
   ASSERT_TRUE(Write(*engine, {{"one", "a", "1"}, {"one", "b", "2"}}).ok());
