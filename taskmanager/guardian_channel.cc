@@ -136,7 +136,9 @@ void GuardianChannel::EndGuardian(Duration patience) {
   }
 }
 
+// Tried for as long as it takes; what stands in the way is said once.
 void GuardianChannel::Restart() {
+  std::string obstacle;
   while (!stopping()) {
     auto next = StartGuardian(options_);
     if (next.ok()) {
@@ -150,7 +152,11 @@ void GuardianChannel::Restart() {
       handlers_.on_restarted(generation, address);
       return;
     }
-    log::Error("cannot start a guardian: {}", Message(next.status()));
+    const bool first = obstacle.empty();
+    if (std::exchange(obstacle, Message(next.status())) != obstacle) {
+      log::Error("cannot start a guardian: {}", obstacle);
+    }
+    if (first && handlers_.on_restart_failed) handlers_.on_restart_failed(obstacle);
     pollfd woken{.fd = wake_, .events = POLLIN};
     poll(&woken, 1, kRestartPauseMs);
     uint64_t count;

@@ -39,6 +39,9 @@ class GuardianChannel {
     std::function<void(std::vector<pb::GuardianEvent>)> on_events;
     // The guardian is dead, and so is every process that it had.
     std::function<void(std::string why)> on_lost;
+    // The next one cannot be started yet; once a loss, on_restarted follows when it can. May be
+    // null.
+    std::function<void(std::string why)> on_restart_failed;
     std::function<void(GuardianGeneration, GuardianAddress)> on_restarted;
   };
 

@@ -80,6 +80,9 @@ void GuardianLauncher::Open(GuardianProcess first) {
   handlers.on_lost = [on_strand](std::string why) {
     on_strand(&GuardianLauncher::OnLost, std::move(why));
   };
+  handlers.on_restart_failed = [on_strand](std::string why) {
+    on_strand(&GuardianLauncher::OnRestartFailed, std::move(why));
+  };
   handlers.on_restarted = [on_strand](GuardianGeneration generation, GuardianAddress address) {
     on_strand(&GuardianLauncher::OnRestarted, generation, std::move(address));
   };
@@ -163,6 +166,10 @@ void GuardianLauncher::OnLost(const std::string& why) {
   report.set_ended_ms(executor_->WallNow());
   report.set_block_io_wait_ms(-1);
   for (const auto& id : std::set<ExecutionAttemptId>(attempts_)) OnEnded(id, report);
+}
+
+void GuardianLauncher::OnRestartFailed(const std::string& why) {
+  if (listener_.on_guardian_missing) listener_.on_guardian_missing(Unavailable("{}", why));
 }
 
 void GuardianLauncher::OnRestarted(GuardianGeneration generation, GuardianAddress address) {

@@ -49,6 +49,7 @@ class GuardianLauncher final : public ProcessLauncher,
   void OnEvent(const pb::GuardianEvent& event);
   void OnEnded(const ExecutionAttemptId& id, pb::FinalReport report);
   void OnLost(const std::string& why);
+  void OnRestartFailed(const std::string& why);
   void OnRestarted(GuardianGeneration generation, GuardianAddress address);
   void EndLater(const ExecutionAttemptId& id, pb::FinalReport::Outcome outcome,
                 std::string failure);

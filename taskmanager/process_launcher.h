@@ -40,6 +40,10 @@ class ProcessLauncher {
     std::function<void(const ExecutionAttemptId&, int64_t pid, WallMillis started)> on_started;
     // Once for every Launch, also when it could not be started. No process of the attempt is left.
     std::function<void(const ExecutionAttemptId&, pb::FinalReport)> on_ended;
+    // The guardian is dead, and its successor could not be started at once (the disk is full, the
+    // binary was removed, there is no memory): ready() is false until one can be, which is tried on
+    // and on. Once a death; every attempt has been reported by on_ended before.
+    std::function<void(absl::Status why)> on_guardian_missing;
     // The guardian is dead and its successor works; every attempt has been reported by on_ended
     // (GUARDIAN_LOST) before.
     std::function<void(absl::Status why)> on_guardian_lost;

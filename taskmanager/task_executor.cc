@@ -71,6 +71,8 @@ void TaskExecutor::Start() {
        .on_ended =
            IfAlive(weak, [](TaskExecutor& self, const ExecutionAttemptId& id,
                             pb::FinalReport report) { self.OnTaskEnded(id, std::move(report)); }),
+       .on_guardian_missing = IfAlive(
+           weak, [](TaskExecutor& self, const absl::Status& why) { self.OnGuardianMissing(why); }),
        .on_guardian_lost = IfAlive(
            weak, [](TaskExecutor& self, const absl::Status& why) { self.OnGuardianLost(why); })});
   links_->Start(
@@ -106,7 +108,7 @@ pb::RegisterTaskManager TaskExecutor::MakeRegistration() {
   auto& description = *request.mutable_description();
   description.set_id(options.id.value());
   description.set_incarnation(incarnation_.value());
-  description.set_slots(stopping_ ? 0 : options.slots);
+  description.set_slots(takes_tasks() ? options.slots : 0);
   description.set_liveness_address(dependencies_.launcher->liveness_address());
   description.set_guardian_incarnation(dependencies_.launcher->guardian_incarnation().value());
   description.set_cpu_cores(options.cpu_cores);
@@ -292,6 +294,14 @@ void TaskExecutor::OnTaskEnded(const ExecutionAttemptId& id, pb::FinalReport rep
   tasks_.OnEnded(id, std::move(report));
   ReportSoon();
   if (stopping_ && tasks_.alive_count() == 0) FinishStopping();
+}
+
+// A leader that counts its slots would give it the same tasks again every few seconds, for ever,
+// and another TaskManager that is busy for a moment would never get them. Heartbeats carry nothing
+// but the registration, so it registers anew: without slots.
+void TaskExecutor::OnGuardianMissing(const absl::Status& why) {
+  log::Warning("offering no slots until a guardian can be started: {}", Message(why));
+  registration_->RegisterAgain();
 }
 
 void TaskExecutor::OnGuardianLost(const absl::Status& why) {

@@ -96,6 +96,8 @@ class TaskExecutor : public std::enable_shared_from_this<TaskExecutor> {
 
   void OnTaskStarted(const ExecutionAttemptId& id, int64_t pid, WallMillis started);
   void OnTaskEnded(const ExecutionAttemptId& id, pb::FinalReport report);
+  bool takes_tasks() const { return !stopping_ && dependencies_.launcher->ready(); }
+  void OnGuardianMissing(const absl::Status& why);
   void OnGuardianLost(const absl::Status& why);
 
   void ReportSoon();

@@ -59,6 +59,16 @@ class FakeProcessLauncher final : public ProcessLauncher,
 
   bool ready() const override { return ready_; }
   void SetReady(bool ready) { ready_ = ready; }  // false: its guardian is being restarted
+  // The guardian dies, and no other one can be started until LoseGuardian.
+  void MissGuardian() {
+    EndAll(pb::FinalReport::GUARDIAN_LOST, "lost");
+    ready_ = false;
+    executor_->Post(IfAlive(weak_from_this(), [](FakeProcessLauncher& self) {
+      if (self.listener_.on_guardian_missing) {
+        self.listener_.on_guardian_missing(Unavailable("no such file"));
+      }
+    }));
+  }
 
   void Launch(LaunchSpec spec) override {
     const ExecutionAttemptId id = spec.id;
@@ -136,6 +146,7 @@ class FakeProcessLauncher final : public ProcessLauncher,
   // `dying`: the kernel takes its time.
   void LoseGuardian(Duration dying = Duration::zero()) {
     Doom(guardian_, dying);
+    ready_ = true;
     incarnation_ = random_->NewIncarnation();
     executor_->Post(IfAlive(weak_from_this(), [](FakeProcessLauncher& self) {
       if (self.listener_.on_guardian_lost) self.listener_.on_guardian_lost(Unavailable("killed"));

@@ -10,6 +10,7 @@
 #include <future>
 #include <utility>
 
+#include "base/log.h"
 #include "rpc/attempt_id.h"
 #include "taskmanager/guardian/message_socket.h"
 #include "tests/taskmanager/process_world.h"
@@ -70,6 +71,43 @@ TEST(GuardianChannelTest, TheLastReportsOfAGuardianThatDiesUnderARequestAreHeard
   dead.set_value();
   ASSERT_TRUE(Eventually([&] { return lost.load(); }));
   EXPECT_EQ(heard, 4) << "tasks that have ended would run again";
+}
+
+// Its binary is gone for a moment (an upgrade, a disk that fails): that is said once, and the next
+// guardian comes when it can.
+TEST(GuardianChannelTest, ThatNoGuardianCanBeStartedIsSaidOnceAndTriedOn) {
+  TemporaryDirectory directory;
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  GuardianProcess first;
+  first.pid = SpawnSleeper();
+  first.socket = std::make_unique<guardian::MessageSocket>(ends[0]);
+  close(ends[1]);  // it is dead
+
+  std::atomic<int> failures = 0, restarts = 0, errors = 0;
+  GuardianChannel::Handlers handlers;
+  handlers.on_events = [](auto&&) {};
+  handlers.on_lost = [](auto&&) {};
+  handlers.on_restart_failed = [&](const std::string&) { ++failures; };
+  handlers.on_restarted = [&](auto&&...) { ++restarts; };
+  log::SetSink([&](log::Level, const std::string& line) {
+    errors += line.find("cannot start a guardian") != std::string::npos;
+  });
+  GuardianOptions options;
+  options.binary = directory.path() + "/guardian";
+  options.name = "test";
+  options.work_directory = directory.path();
+  options.liveness_address = "127.0.0.1:0";
+  {
+    GuardianChannel channel(options, std::move(first), std::move(handlers));
+    ASSERT_TRUE(Eventually([&] { return failures == 1; }));
+    EXPECT_EQ(restarts, 0);
+    std::filesystem::create_symlink(GuardianBinary(), options.binary);
+    ASSERT_TRUE(Eventually([&] { return restarts == 1; }));
+  }
+  log::SetSink(nullptr);
+  EXPECT_EQ(failures, 1);
+  EXPECT_EQ(errors, 1);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/log.h"
 #include "tests/taskmanager/task_executor_fixture.h"
 
 namespace baton {
@@ -69,6 +70,38 @@ TEST_F(RegistrationTest, WithoutAGuardianItTurnsAwayWhateverItIsGiven) {
   ASSERT_TRUE(Until([&] { return a().turned_away.size() == 1; }));
   EXPECT_TRUE(absl::IsFailedPrecondition(a().turned_away[0]));
   EXPECT_TRUE(launcher_->launched().empty());
+}
+
+// A leader would count its slots as free, and give it the same tasks again every five seconds.
+TEST_F(RegistrationTest, WithoutAGuardianItOffersNoSlotsUntilThereIsOneAgain) {
+  std::vector<std::string> said;
+  log::SetSink([&](log::Level, const std::string& line) {
+    if (line.find("offering no slots") != std::string::npos) said.push_back(line);
+  });
+  RegisterAtA();
+  RunOne(0);
+  EXPECT_EQ(a().registrations.back().description().slots(), 2u);
+  launcher_->MissGuardian();
+  ASSERT_TRUE(Until([&] { return a().registrations.size() == 2 && tm_->registered(); }));
+  EXPECT_EQ(a().registrations.back().description().slots(), 0u);
+  EXPECT_EQ(a().statuses[Attempt(0)].report().outcome(), pb::FinalReport::GUARDIAN_LOST);
+  // Nor to the next leader; and its heartbeats go on.
+  Elect("b", 2);
+  ASSERT_TRUE(Until([&] { return tm_->epoch() == Epoch{2}; }));
+  scheduler_.AdvanceBy(2 * kLease);
+  EXPECT_TRUE(tm_->registered());
+  ASSERT_EQ(b().registrations.size(), 1u);
+  EXPECT_EQ(b().registrations[0].description().slots(), 0u);
+  EXPECT_EQ(said.size(), 1u);
+
+  launcher_->LoseGuardian();  // there is a successor
+  ASSERT_TRUE(Until([&] { return b().registrations.size() == 2 && tm_->registered(); }));
+  EXPECT_EQ(b().registrations[1].description().slots(), 2u);
+  EXPECT_EQ(b().registrations[1].description().guardian_incarnation(),
+            launcher_->guardian_incarnation().value());
+  b().Deploy(b().registration_id, {Attempt(1, 0, 2)});
+  ASSERT_TRUE(Until([&] { return b().Phase(Attempt(1, 0, 2)) == pb::AttemptStatus::RUNNING; }));
+  log::SetSink(nullptr);
 }
 
 // Its link is well: nothing but the lease ends the registration.
