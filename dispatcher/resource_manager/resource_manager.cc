@@ -56,6 +56,7 @@ void ResourceManager::OnLost(const TaskManagerId& id, const std::string& why) {
     }
   });
   awaited_.erase(id);
+  turned_away_.erase(id);  // only who is known has a namesake: no more entries than those
   NotifyIfSettled();
   if (on_members_asked_) on_members_asked_();
   ScheduleRound();

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/log.h"
 #include "tests/dispatcher/held_fence.h"
 #include "tests/dispatcher/worker_fixture.h"
 
@@ -129,6 +130,56 @@ TEST_F(IdentityTest, RegistrationsWithoutANumberAreNotCompared) {
   EXPECT_TRUE(TryRegister(worker, Numbered(2)).ok());
   EXPECT_TRUE(TryRegister(worker, Numbered(0)).ok());
   EXPECT_TRUE(TryRegister(worker, Numbered(3)).ok());
+}
+
+// Incarnations turn up and are gone before they are answered, thousands of them: of those only so
+// many are remembered, but of one that has a session always.
+TEST_F(IdentityTest, NumbersOfIncarnationsWithoutASessionAreForgottenWhenTheyAreMany) {
+  auto fence = std::make_shared<HeldFence>(fence_);
+  rm_fence_ = fence;
+  MakeResourceManager();
+  TestWorker& slow = Connect("stuck link");
+  TestWorker& worker = Connect("tm");
+  TestWorker& crowd = Connect("crowd");
+  ASSERT_TRUE(TryRegister(worker, Numbered(2)).ok());
+  fence->holds = true;  // the others are not answered
+  const auto ghost = [](int i, uint64_t number) {
+    pb::RegisterTaskManager registration;
+    *registration.mutable_description() = DescriptionOf("ghost", 1, std::to_string(i));
+    registration.set_number(number);
+    return registration;
+  };
+  const auto appear = [&](int i, uint64_t number) {
+    EXPECT_FALSE(TryRegister(crowd, ghost(i, number), milliseconds(1)).ok());
+  };
+  appear(0, 5);
+  EXPECT_TRUE(absl::IsAborted(TryRegister(crowd, ghost(0, 4)))) << "it is remembered";
+  for (int i = 1; i < 990; ++i) appear(i, 1);
+  EXPECT_TRUE(absl::IsAborted(TryRegister(crowd, ghost(0, 4)))) << "there is room";
+  for (int i = 990; i < 1'100; ++i) appear(i, 1);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(TryRegister(crowd, ghost(0, 4)))) << "still remembered";
+  EXPECT_TRUE(absl::IsAborted(TryRegister(slow, Numbered(1)))) << "it has a session";
+  rm_ = nullptr;
+}
+
+// It asks five times a second; the log has one line for each that is turned away, not for each
+// time.
+TEST_F(IdentityTest, OneThatIsTurnedAwayIsLoggedOnce) {
+  int lines = 0;
+  log::SetSink([&](log::Level, const std::string& line) {
+    lines += line.find("TaskManager is turned away") != std::string::npos;
+  });
+  MakeResourceManager();
+  JoinAs("tm", 1, "first");
+  KeepGuardianAlive("tm");
+  TestWorker& second = Connect("elsewhere");
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(TryRegister(second, Newcomer()).ok());
+  EXPECT_EQ(lines, 1);
+  auto third = Newcomer();
+  third.set_incarnation("third");
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(TryRegister(second, third).ok());
+  EXPECT_EQ(lines, 2);
+  log::SetSink(nullptr);
 }
 
 TEST_F(IdentityTest, ASecondTaskManagerWithTheIdOfALivingOneIsTurnedAway) {
