@@ -23,6 +23,9 @@ absl::StatusOr<ExecutionAttemptId> FromProto(const pb::AttemptId& id) {
     return InvalidArgument("an attempt names a job by {} bytes, not 16", id.job().size());
   }
   std::copy(id.job().begin(), id.job().end(), bytes.begin());
+  if (id.attempt() > kMaxAttempt) {
+    return InvalidArgument("an attempt has the number {}, over {}", id.attempt(), kMaxAttempt);
+  }
   ExecutionAttemptId attempt;
   attempt.job = JobId::FromBytes(bytes);
   attempt.vertex = id.vertex();

@@ -5,6 +5,7 @@
 #include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "dispatcher/job_master/job_master.h"
 #include "fmt/format.h"
 #include "rpc/attempt_id.h"
@@ -12,6 +13,7 @@
 namespace baton {
 namespace {
 
+constexpr size_t kMaxFailureBytes = 2'000;
 constexpr uint8_t kMaxLosses = 10;
 constexpr uint8_t kMaxRefusals = 100;
 constexpr Duration kRefusalDelay = std::chrono::seconds(1);
@@ -31,6 +33,8 @@ bool IsLoss(const pb::FinalReport& report) {
 }
 
 std::string Describe(const pb::FinalReport& report) {
+  // Kept for each subtask, for as long as the job is known.
+  const std::string failure = CleanUtf8(report.failure(), kMaxFailureBytes);
   switch (report.outcome()) {
     case pb::FinalReport::EXITED:
       return fmt::format("exited with code {}", report.exit_code());
@@ -39,7 +43,7 @@ std::string Describe(const pb::FinalReport& report) {
     case pb::FinalReport::TIMED_OUT:
       return "exceeded its timeout";
     case pb::FinalReport::LAUNCH_FAILED:
-      return fmt::format("could not be started: {}", report.failure());
+      return fmt::format("could not be started: {}", failure);
     case pb::FinalReport::LEASE_EXPIRED:
       return "ended because the lease of its TaskManager was over";
     case pb::FinalReport::GUARDIAN_LOST:
@@ -47,7 +51,7 @@ std::string Describe(const pb::FinalReport& report) {
     case pb::FinalReport::CANCELED:
       return "cancelled by its TaskManager";
     default:
-      return fmt::format("never started: {}", report.failure());
+      return fmt::format("never started: {}", failure);
   }
 }
 
@@ -247,7 +251,8 @@ void JobMaster::OnAttemptLost(const ExecutionAttemptId& id, LossReason reason,
 
 // Costs no attempt of the restart strategy; but a subtask that loses ten workers may be what kills
 // them.
-void JobMaster::OnLost(SubtaskIndex index, LossReason reason, const std::string& why) {
+void JobMaster::OnLost(SubtaskIndex index, LossReason reason, const std::string& told) {
+  const std::string why = CleanUtf8(told, kMaxFailureBytes);  // a TaskManager's words, perhaps
   ExecutionVertex& subtask = graph_.at(index);
   // Nothing happened to the task, and it is no sign of trouble.
   const bool harmless = reason == LossReason::kMoved || reason == LossReason::kTurnedAway;

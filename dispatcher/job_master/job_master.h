@@ -92,7 +92,7 @@ class JobMaster final : public TaskSource, public std::enable_shared_from_this<J
   void OnEnded(SubtaskIndex index, const ReportedAttempt& attempt);
   void OnSucceeded(SubtaskIndex index);
   void OnFailed(SubtaskIndex index, const std::string& cause);
-  void OnLost(SubtaskIndex index, LossReason reason, const std::string& why);
+  void OnLost(SubtaskIndex index, LossReason reason, const std::string& told);
   void RunAgain(SubtaskIndex index, Duration delay);
   void ConfirmWhenDurable(const ExecutionAttemptId& id);
   void RecordException(SubtaskIndex index, const std::string& cause);

@@ -94,6 +94,8 @@ void ResourceManager::GiveSlots(const std::vector<SessionPtr>& workers,
       TaskManagerSession& session = *workers[*next++];
       pb::TaskDeployment task = source.source->TakeNext({session.id, session.description.host()});
       const ExecutionAttemptId id = *FromProto(task.id());
+      // Whatever it said of it before: nobody can know an attempt that is made here and now.
+      RemoveAttempt(session, id);
       session.attempts.emplace(id, TaskManagerSession::Attempt{});
       ++session.active;
       home_[id] = session.id;

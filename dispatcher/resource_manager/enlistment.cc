@@ -43,10 +43,8 @@ void ResourceManager::OnRosterLoaded(
     if (!early.link->closed()) AdmitRegistration(early.link, early.message);
   }
   for (const auto& [id, entry] : awaited_) {
-    loss_detector_->Watch(id, {entry.liveness_address(),
-                               entry.guardian_incarnation(),
-                               {},
-                               std::chrono::milliseconds(entry.lease_ms())});
+    loss_detector_->Watch(
+        id, {entry.liveness_address(), entry.guardian_incarnation(), {}, LeaseOf(entry)});
   }
   NotifyIfSettled();
 }

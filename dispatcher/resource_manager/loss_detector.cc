@@ -8,6 +8,11 @@
 
 namespace baton {
 
+Duration LeaseOf(const pb::TaskManagerDescription& description) {
+  const int64_t longest = std::chrono::milliseconds(kLongestLease).count();
+  return std::chrono::milliseconds(std::clamp<int64_t>(description.lease_ms(), 0, longest));
+}
+
 struct LossDetector::Watched {
   TaskManagerId id;
   Suspect suspect;

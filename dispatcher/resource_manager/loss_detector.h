@@ -27,6 +27,7 @@
 #include "base/ids.h"
 #include "ha/leader_fence.h"
 #include "rpc/frame_transport.h"
+#include "rpc/messages.pb.h"
 
 namespace baton {
 
@@ -37,6 +38,12 @@ struct LeaseOptions {
   Duration probe_interval = std::chrono::milliseconds(200);
   Duration probe_timeout = std::chrono::seconds(2);
 };
+
+// What a description says of the lease of its TaskManager, in the roster perhaps, where a damaged
+// entry may say anything: never more than the longest that a configuration accepts. (A number of
+// milliseconds that has no room as a Duration would end the lease before it began: P4.)
+inline constexpr std::chrono::hours kLongestLease{1};
+Duration LeaseOf(const pb::TaskManagerDescription& description);
 
 // Asks the election when it last gave X an answer that may have renewed its lease by way 2. The
 // callback may come on any thread.

@@ -1,5 +1,6 @@
 // What operators ask of TaskManagers: who is there, drain one, forget one.
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -9,6 +10,7 @@
 namespace baton {
 namespace {
 
+constexpr std::chrono::hours kLongestDrain{24 * 365};
 constexpr Duration kDrainTimeout = std::chrono::seconds(5);
 
 pb::DrainTaskManager DrainMessage(const DrainRequest& request) {
@@ -54,7 +56,8 @@ void ResourceManager::NoteDrain(TaskManagerSession& session, const pb::DrainTask
   const bool before = session.drain.has_value();
   session.drain.reset();
   if (message.has_drain()) {
-    const int64_t remaining_ms = message.drain().remaining_ms();
+    const int64_t longest = std::chrono::milliseconds(kLongestDrain).count();
+    const int64_t remaining_ms = std::min(message.drain().remaining_ms(), longest);
     TaskManagerSession::Drain drain;
     if (remaining_ms >= 0) {
       drain.deadline = deps_.executor->Now() + std::chrono::milliseconds(remaining_ms);

@@ -164,6 +164,11 @@ void ResourceManager::AdmitRegistration(const RpcLinkPtr& link, const pb::Envelo
     early->second = {link, message};
     return;
   }
+  // Its loss closes the link: that must not cost another one its own.
+  if (auto there = by_link_.find(link.get()); there != by_link_.end() && there->second->id != id) {
+    return link->ReplyError(
+        message, InvalidArgument("this link is that of TaskManager {}", there->second->id.value()));
+  }
   if (auto status = CheckNoOther(description); !status.ok()) return TurnAway(link, message, status);
   // Again: what was held back until the roster was read may have been overtaken meanwhile.
   if (auto status = CheckNotOvertaken(message.register_task_manager()); !status.ok()) {

@@ -17,7 +17,7 @@ constexpr Duration kTick = std::chrono::seconds(1);
 
 LossDetector::Suspect SuspectOf(const TaskManagerSession& session) {
   return {session.description.liveness_address(), session.description.guardian_incarnation(),
-          session.last_answered, std::chrono::milliseconds(session.description.lease_ms())};
+          session.last_answered, LeaseOf(session.description)};
 }
 
 }  // namespace

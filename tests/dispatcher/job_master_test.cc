@@ -266,6 +266,22 @@ TEST_F(JobMasterTest, ACancellationThatTheStoreRefusesIsAnsweredAndForgotten) {
   EXPECT_TRUE(answers.back().ok());
 }
 
+// Kept for each subtask, for as long as the job is known.
+TEST_F(JobMasterTest, WhatATaskManagerSaysOfAFailureIsCutShort) {
+  StartNew(Graph({Vertex("a")}, {}, FixedDelay(10, seconds(1))));
+  const auto attempts = rm_.DeployAll();
+  auto ended = FakeResourceManager::Ended(attempts[0], pb::FinalReport::LAUNCH_FAILED);
+  ended.status.mutable_report()->set_failure(std::string(1 << 20, 'x'));
+  rm_.source->OnAttemptStatus(ended);
+  scheduler_.AdvanceBy(seconds(2));
+  const auto again = rm_.DeployAll();
+  ASSERT_EQ(again.size(), 1u);
+  rm_.source->OnAttemptLost(again[0], LossReason::kRefused, std::string(1 << 20, 'y'));
+  for (const auto& exception : master_->Details().exceptions) {
+    EXPECT_LT(exception.message.size(), 4'000u);
+  }
+}
+
 // Everybody commits at once, in an election storm say: the queue before the store is full, and has
 // room a moment later.
 TEST_F(JobMasterTest, ACancellationOutlastsACrowdBeforeTheStore) {

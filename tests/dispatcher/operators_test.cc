@@ -106,6 +106,19 @@ TEST_F(OperatorsTest, ADrainIsToldToEveryLeader) {
   EXPECT_EQ(worker.deployed.size(), 1u);
 }
 
+TEST_F(OperatorsTest, AnAbsurdDeadlineOfADrainIsNotOverBeforeItBegan) {
+  MakeResourceManager();
+  TestSource source("job", 0);
+  TestWorker& worker = Connect("tm");
+  const ExecutionAttemptId running{source.job_id(), 0, 7, 0, Epoch{0}};
+  pb::Drain drain;
+  drain.set_remaining_ms(INT64_MAX);
+  Add(source);
+  Register(worker, "tm", 2, {StatusOf(running, pb::AttemptStatus::RUNNING)}, drain);
+  PassTimeAlive(seconds(5));
+  EXPECT_TRUE(worker.cancelled.empty());
+}
+
 TEST_F(OperatorsTest, OnlyWhoIsThereCanBeDrained) {
   EnlistForEarlierLeader("absent");
   MakeResourceManager();

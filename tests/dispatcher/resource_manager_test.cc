@@ -76,6 +76,54 @@ TEST_F(ResourceManagerTest, ARecoveredJobWaitsForEveryoneOnTheRoster) {
   EXPECT_FALSE(OnRoster("absent"));
 }
 
+// A damaged entry of the roster is readable and says anything: the lease must not be over before it
+// began.
+TEST_F(ResourceManagerTest, AnAbsurdLeaseIsWaitedForAsTheLongestThereIs) {
+  auto entry = DescriptionOf("absent", 1);
+  entry.clear_liveness_address();
+  for (const int64_t lease_ms : {int64_t{9'223'372'036'854}, INT64_MAX, INT64_MIN}) {
+    entry.set_id("absent-" + std::to_string(lease_ms));
+    entry.set_lease_ms(lease_ms);
+    EnlistForEarlierLeader(entry);
+  }
+  MakeResourceManager();
+  PassTime(seconds(20));
+  EXPECT_EQ(rm_->Describe().size(), 3u);
+  PassTime(seconds(3));
+  EXPECT_EQ(rm_->Describe().size(), 2u) << "a negative one is none: the configured one counts";
+  PassTime(std::chrono::minutes(59));
+  EXPECT_FALSE(rm_->roster_settled());
+  PassTime(std::chrono::minutes(2));
+  EXPECT_TRUE(rm_->roster_settled());
+}
+
+TEST_F(ResourceManagerTest, OneLinkIsThatOfOneTaskManager) {
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 1);
+  const absl::Status second = TryRegister(worker, DescriptionOf("another", 1));
+  EXPECT_TRUE(absl::IsInvalidArgument(second)) << second;
+  EXPECT_TRUE(TryRegister(worker, DescriptionOf("tm", 2)).ok());
+  EXPECT_EQ(rm_->Describe().size(), 1u);
+}
+
+// It says beforehand that it runs, or has ended, what it will be given: the slot is counted once.
+TEST_F(ResourceManagerTest, AnAttemptThatWasReportedBeforeItWasGivenTakesOneSlot) {
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 1);
+  TestSource source("job", 0);
+  Add(source);
+  Report(worker, StatusOf({source.job_id(), 0, 0, 0, Epoch{1}}, pb::AttemptStatus::RUNNING));
+  EXPECT_EQ(rm_->Describe()[0].free_slots, 0u);
+  Register(worker, "tm", 2,
+           {StatusOf({source.job_id(), 0, 0, 0, Epoch{1}}, pb::AttemptStatus::RUNNING)});
+  source.Want(1);
+  rm_->OnDemandChanged(source.job_id());
+  PassTime(milliseconds(200));
+  ASSERT_EQ(worker.deployed.size(), 1u);
+  EXPECT_EQ(rm_->Describe()[0].free_slots, 1u);
+  EXPECT_EQ(rm_->Describe()[0].allocated.size(), 1u);
+}
+
 TEST_F(ResourceManagerTest, AnAnswerByWay2DelaysTheLoss) {
   EnlistForEarlierLeader("absent");
   MakeResourceManager();

@@ -58,6 +58,8 @@ class TestSource final : public TaskSource {
   }
   void OnRosterSettled() override { ++settled; }
 
+  void Want(size_t ready) { ready_ += ready; }
+
   std::vector<std::string> offers;
   std::vector<ReportedAttempt> reported;
   std::vector<ExecutionAttemptId> lost;

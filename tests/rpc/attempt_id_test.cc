@@ -20,5 +20,12 @@ TEST(AttemptIdTest, AJobOfAnotherLengthIsRefused) {
   }
 }
 
+TEST(AttemptIdTest, ANumberAfterWhichThereIsNoneIsRefused) {
+  pb::AttemptId proto = ToProto({JobId::FromKey("a job"), 0, 0, kMaxAttempt, Epoch{1}});
+  EXPECT_TRUE(FromProto(proto).ok());
+  proto.set_attempt(kMaxAttempt + 1);
+  EXPECT_EQ(FromProto(proto).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace baton
