@@ -73,6 +73,7 @@ pb::TaskDeployment JobMaster::TakeNext(const SlotOffer& offer) {
   subtask.execution->id = {id_, index.vertex, index.subtask, subtask.next_attempt++, deps_.epoch};
   subtask.execution->task_manager = offer.task_manager;
   subtask.execution->host = offer.host;
+  strays_.erase(subtask.execution->id);  // a TaskManager spoke of it before it was made
   graph_.Move(index, ExecutionState::kDeploying, deps_.executor->WallNow());
 
   pb::TaskDeployment task;

@@ -266,6 +266,17 @@ TEST_F(JobMasterTest, ACancellationThatTheStoreRefusesIsAnsweredAndForgotten) {
   EXPECT_TRUE(answers.back().ok());
 }
 
+// A TaskManager that says of an attempt, before it is made, that it runs must not hold up the job
+// for ever.
+TEST_F(JobMasterTest, AnAttemptThatWasReportedBeforeItWasMadeIsNoStrayOfItself) {
+  StartNew(Graph({Vertex("a")}));
+  rm_.source->OnAttemptStatus(FakeResourceManager::Running(Attempt(0, 0, 7)));
+  const auto attempts = rm_.DeployAll();
+  ASSERT_EQ(attempts, std::vector{Attempt(0, 0, 7)});
+  rm_.source->OnAttemptLost(attempts[0], LossReason::kTaskManagerLost, "gone");
+  EXPECT_EQ(rm_.DeployAll().size(), 1u);
+}
+
 // Kept for each subtask, for as long as the job is known.
 TEST_F(JobMasterTest, WhatATaskManagerSaysOfAFailureIsCutShort) {
   StartNew(Graph({Vertex("a")}, {}, FixedDelay(10, seconds(1))));
