@@ -26,7 +26,7 @@ Dispatcher::Dispatcher(Dependencies dependencies)
                                        deps_.graphs, deps_.results, deps_.options})) {}
 
 void Dispatcher::Start() {
-  ListPointers();  // first: clients wait for it
+  ListPointers();
   Prepare();
 }
 

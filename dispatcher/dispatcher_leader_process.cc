@@ -158,9 +158,9 @@ void DispatcherLeaderProcess::Build() {
   dispatcher.options = deps_.options;
   BuildStores(&dispatcher);
   dispatcher_ = std::make_shared<Dispatcher>(std::move(dispatcher));
+  dispatcher_->Start();  // first: clients wait for the list of jobs
   resource_manager_->Start();
   membership_->Start();
-  dispatcher_->Start();
   collector_->Start();
 }
 

@@ -40,9 +40,20 @@ void SubmissionDesk::Submit(SubmitRequest request, Callback callback) {
   // A new leader's first submissions are not kept waiting for one more answer of ZooKeeper's: a
   // pointer cannot be committed where a result stands, and then it is looked up.
   if (!deps_.results->history_loaded()) return Store(id);
+  LookUp(id, [id](SubmissionDesk& self) { self.Store(id); });
+}
+
+// `go_on`: there is no result.
+void SubmissionDesk::LookUp(const JobId& id, std::function<void(SubmissionDesk&)> go_on) {
+  pending_.at(id).looked_up = true;
   deps_.results->Find(
-      id, BindTo(deps_.executor, IfAlive(weak_from_this(), [id](SubmissionDesk& self, auto result) {
-                   self.OnResultLookedUp(id, std::move(result));
+      id, BindTo(deps_.executor, IfAlive(weak_from_this(), [id, go_on = std::move(go_on)](
+                                                               SubmissionDesk& self, auto result) {
+                   if (!result.ok()) return self.Fail(id, result.status());
+                   if (!result->has_value() || Broken(Break::kEndedIdsRunAgain)) {
+                     return go_on(self);
+                   }
+                   self.FinishAsEnded(id, **result);
                  })));
 }
 
@@ -60,11 +71,8 @@ absl::Status SubmissionDesk::Admit() const {
   return absl::OkStatus();
 }
 
-void SubmissionDesk::OnResultLookedUp(const JobId& id,
-                                      absl::StatusOr<std::optional<pb::JobResult>> result) {
-  if (!result.ok()) return Finish(id, result.status());
-  if (!result->has_value() || Broken(Break::kEndedIdsRunAgain)) return Store(id);
-  const bool same = (*result)->submission_digest() == pending_.at(id).request.digest;
+void SubmissionDesk::FinishAsEnded(const JobId& id, const pb::JobResult& result) {
+  const bool same = result.submission_digest() == pending_.at(id).request.digest;
   Finish(id, same ? absl::StatusOr<SubmitReply>(SubmitReply{id, true}) : OtherJob(id));
 }
 
@@ -95,28 +103,28 @@ void SubmissionDesk::OnStored(const JobId& id, absl::StatusOr<pb::JobPointer> st
   Pending& pending = pending_.at(id);
   if (absl::IsAlreadyExists(stored.status())) return LookForCommitted(id);
   pending.unknown |= absl::IsUnknown(stored.status());
-  if (!pending.unknown || absl::IsAborted(stored.status())) return Finish(id, stored.status());
-  StoreLater(id, stored.status());
+  if (pending.looked_up || absl::IsAborted(stored.status())) return Fail(id, stored.status());
+  // That the store is full, or too few replicas are there, is no answer for a job that has ended.
+  LookUp(id, [id, why = stored.status()](SubmissionDesk& self) { self.Fail(id, why); });
+}
+
+// No word about the job, unless an earlier commit may have been applied: then its outcome has to be
+// known first.
+void SubmissionDesk::Fail(const JobId& id, const absl::Status& why) {
+  pending_.at(id).unknown ? StoreLater(id, why) : Finish(id, why);
 }
 
 // A result, or the pointer that an earlier try of ours has committed after all.
 void SubmissionDesk::LookForCommitted(const JobId& id) {
-  deps_.results->Find(
-      id, BindTo(deps_.executor, IfAlive(weak_from_this(), [id](SubmissionDesk& self, auto result) {
-                   if (result.ok() && result->has_value()) {
-                     return self.OnResultLookedUp(id, std::move(result));
-                   }
-                   if (!result.ok()) return self.StoreLater(id, result.status());
-                   self.deps_.graphs->ReadPointer(
-                       id, BindTo(self.deps_.executor,
-                                  IfAlive(self.weak_from_this(),
-                                          [id](SubmissionDesk& self, auto pointer) {
-                                            if (!pointer.ok()) {
-                                              return self.StoreLater(id, pointer.status());
-                                            }
-                                            self.StartCommitted(id, *std::move(pointer));
-                                          })));
-                 })));
+  LookUp(id, [id](SubmissionDesk& self) {
+    self.deps_.graphs->ReadPointer(
+        id, BindTo(self.deps_.executor,
+                   IfAlive(self.weak_from_this(), [id](SubmissionDesk& self, auto pointer) {
+                     if (pointer.ok()) return self.StartCommitted(id, *std::move(pointer));
+                     self.Fail(id, Unavailable("what stands under the id {} cannot be read: {}",
+                                               id.ToString(), Message(pointer.status())));
+                   })));
+  });
 }
 
 void SubmissionDesk::StoreLater(const JobId& id, const absl::Status& why) {

@@ -4,9 +4,9 @@
 // One id, one run (P2), by interleaving:
 //   two requests with one id at once: the second joins the first, whatever its answer will be;
 //   the id belongs to a job of this leadership: the registry knows it;
-//   it ended, now or under an earlier leader: the result is read *before* the pointer is written,
-//   and
-//     only this fenced leader can move the job from one to the other;
+//   it ended, now or under an earlier leader: the transaction that makes the pointer is refused
+//     where a result stands (JobGraphStore::Add), and only this fenced leader can move the job from
+//     one to the other. Once the history is known the result is looked for first, which is cheaper;
 //   an earlier request's commit has an unknown outcome: the id stays taken and the commit is tried
 //     again until its outcome is known. From then on only "stored" and "exists already" settle it:
 //     any other error of a later try says nothing about the first. What exists is read back: nobody
@@ -56,13 +56,16 @@ class SubmissionDesk : public std::enable_shared_from_this<SubmissionDesk> {
     SubmitRequest request;
     pb::JobPointer pointer;
     std::vector<Callback> callbacks;
-    bool unknown = false;  // a commit of it may have been applied
+    bool looked_up = false;  // whether it has ended
+    bool unknown = false;    // a commit of it may have been applied
   };
 
   absl::Status Admit() const;
-  void OnResultLookedUp(const JobId& id, absl::StatusOr<std::optional<pb::JobResult>> result);
+  void LookUp(const JobId& id, std::function<void(SubmissionDesk&)> go_on);
+  void FinishAsEnded(const JobId& id, const pb::JobResult& result);
   void Store(const JobId& id);
   void OnStored(const JobId& id, absl::StatusOr<pb::JobPointer> stored);
+  void Fail(const JobId& id, const absl::Status& why);
   void LookForCommitted(const JobId& id);
   void StartCommitted(const JobId& id, pb::JobPointer pointer);
   void StoreLater(const JobId& id, const absl::Status& why);

@@ -1,5 +1,6 @@
 #include "store/blob_collector.h"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -112,8 +113,13 @@ void BlobCollector::ReadFolder(RoundPtr round, std::string folder, Step done) {
                 self.its_.fence->client().Children(
                     folder, nullptr, [folder, done = std::move(done)](auto buckets) mutable {
                       if (!buckets.ok()) return done(buckets.status());
-                      if (buckets->size() == BucketNames().size()) return done(absl::OkStatus());
-                      done(FailedPrecondition("{} has {} folders", folder, buckets->size()));
+                      for (const std::string& name : BucketNames()) {
+                        if (std::find(buckets->begin(), buckets->end(), name) != buckets->end()) {
+                          continue;
+                        }
+                        return done(FailedPrecondition("{} has no folder {}", folder, name));
+                      }
+                      done(absl::OkStatus());
                     });
               }));
 }

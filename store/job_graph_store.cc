@@ -133,7 +133,9 @@ class ZnodeJobGraphStore final : public JobGraphStore,
                   });
   }
 
-  // The pointer first: it is what tells, after an unknown outcome, whether this was applied.
+  // The pointer first: it is what tells, after an unknown outcome, whether this was applied. Then
+  // what refuses all of it where a result stands: nothing else keeps an ended job from running
+  // again before the history is known (P2, P6).
   std::vector<CoordinationOp> NewPointerOps(const JobId& id, std::string data) const {
     const auto& paths = fence_->paths();
     if (Broken(Break::kEndedIdsRunAgain)) {

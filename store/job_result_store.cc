@@ -219,31 +219,24 @@ class ZnodeJobResultStore final : public JobResultStore,
     if (commits_under_way_.contains(id)) {
       return waiting_finds_[id].push_back(std::move(callback));
     }
-    if (unsettled_.contains(id)) return ReadThrough(id, std::move(callback));
-    if (loaded_) return callback(std::nullopt);
-    // No commit of this epoch can have made it. Those of earlier ones ended before our election
-    // did, which this session has seen: what it reads is not older.
-    ReadNow(id, std::move(callback));
+    if (loaded_ && !unsettled_.contains(id)) return callback(std::nullopt);
+    ReadThrough(id, std::move(callback));
   }
 
-  // Sync first: a commit of unknown outcome that was sent before is settled by then.
+  // Sync first: a commit of unknown outcome that was sent before is settled by then. The callback
+  // comes on executor_.
   void ReadThrough(JobId id, Callback<std::optional<pb::JobResult>> callback) {
+    const std::string path = fence_->paths().result(id);
     fence_->client().Sync(
-        fence_->paths().result(id),
-        BindTo(executor_, [self = shared_from_this(), id,
-                           callback = std::move(callback)](const absl::Status& synced) mutable {
-          if (!synced.ok()) return callback(synced);
-          self->ReadNow(id, std::move(callback));
-        }));
-  }
-
-  // The callback comes on executor_.
-  void ReadNow(JobId id, Callback<std::optional<pb::JobResult>> callback) {
-    fence_->client().Get(
-        fence_->paths().result(id), nullptr,
-        BindTo(executor_,
-               [self = shared_from_this(), id, callback = std::move(callback)](
-                   absl::StatusOr<NodeData> read) mutable { callback(self->OnRead(id, read)); }));
+        path, [self = shared_from_this(), id, path,
+               callback = std::move(callback)](const absl::Status& synced) mutable {
+          auto bound = BindTo(self->executor_, [self, id, callback = std::move(callback)](
+                                                   absl::StatusOr<NodeData> read) mutable {
+            callback(self->OnRead(id, read));
+          });
+          if (!synced.ok()) return bound(absl::StatusOr<NodeData>(synced));
+          self->fence_->client().Get(path, nullptr, std::move(bound));
+        });
   }
 
   absl::StatusOr<std::optional<pb::JobResult>> OnRead(const JobId& id,

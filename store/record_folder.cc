@@ -1,10 +1,12 @@
 #include "store/record_folder.h"
 
+#include <algorithm>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "base/log.h"
-#include "fmt/format.h"
+#include "base/status.h"
 #include "store/bounded_loop.h"
 
 namespace baton {
@@ -12,6 +14,7 @@ namespace {
 
 constexpr size_t kReadsAtOnce = 500;
 constexpr size_t kBackgroundReads = 16;
+constexpr char kHexDigits[] = "0123456789abcdef";
 
 bool IsGone(const absl::Status& status) { return status.code() == absl::StatusCode::kNotFound; }
 
@@ -24,12 +27,13 @@ class FolderReader : public std::enable_shared_from_this<FolderReader> {
         reads_at_once_(pace == ReadPace::kInTheBackground ? kBackgroundReads : kReadsAtOnce),
         callback_(std::move(callback)) {}
 
-  // Those that are not there are a new cluster's. Which there are is not asked first: a leader that
-  // takes over would wait for one answer more.
+  // Those that are not there are a new cluster's. What else stands there is asked at the same time,
+  // not before: a leader that takes over would wait for one answer more.
   void Begin() {
     RunBounded(
-        buckets_.size(), reads_at_once_,
+        buckets_.size() + 1, reads_at_once_,
         [self = shared_from_this()](size_t i, StepDone done) {
+          if (i == self->buckets_.size()) return self->LookForOthers(std::move(done));
           self->ListBucket(self->folder_ + "/" + self->buckets_[i], std::move(done));
         },
         [self = shared_from_this()](const absl::Status& status) {
@@ -38,6 +42,31 @@ class FolderReader : public std::enable_shared_from_this<FolderReader> {
   }
 
  private:
+  void LookForOthers(StepDone done) {
+    fence_->client().Children(
+        folder_, nullptr,
+        [self = shared_from_this(),
+         done = std::move(done)](const absl::StatusOr<std::vector<std::string>>& names) mutable {
+          if (!names.ok()) return done(IsGone(names.status()) ? absl::OkStatus() : names.status());
+          done(self->CheckNames(*names));
+        });
+  }
+
+  absl::Status CheckNames(const std::vector<std::string>& names) const {
+    for (const std::string& name : names) {
+      if (std::find(buckets_.begin(), buckets_.end(), name) != buckets_.end()) continue;
+      const bool old = name.size() == 2 && name.find_first_not_of(kHexDigits) == std::string::npos;
+      if (old) {
+        return FailedPrecondition(
+            "{}/{} was made by a version that kept jobs in 256 folders: end its jobs with that "
+            "version, or start under another high-availability.cluster-id",
+            folder_, name);
+      }
+      log::Error("a node that is no folder of jobs is left alone path={}/{}", folder_, name);
+    }
+    return absl::OkStatus();
+  }
+
   void ListBucket(const std::string& bucket, StepDone done) {
     fence_->client().Children(
         bucket, nullptr,
@@ -101,7 +130,7 @@ class FolderReader : public std::enable_shared_from_this<FolderReader> {
 
 std::vector<std::string> BucketNames() {
   std::vector<std::string> names;
-  for (int i = 0; i < 16; ++i) names.push_back(fmt::format("{:x}", i));
+  for (const char digit : std::string_view(kHexDigits)) names.emplace_back(1, digit);
   return names;
 }
 

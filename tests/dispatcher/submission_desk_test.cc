@@ -40,6 +40,7 @@ class FakeResultStore final : public JobResultStore {
  public:
   void Commit(JobId, pb::JobResult, std::string, StatusCallback) override {}
   void Find(JobId id, Callback<std::optional<pb::JobResult>> callback) override {
+    if (!error.ok()) return callback(error);
     auto it = results.find(id);
     callback(it == results.end() ? std::optional<pb::JobResult>() : it->second);
   }
@@ -50,6 +51,7 @@ class FakeResultStore final : public JobResultStore {
   bool full() const override { return is_full; }
 
   std::map<JobId, pb::JobResult> results;
+  absl::Status error;
   bool is_full = false;
   bool is_loaded = true;
 };
@@ -139,6 +141,31 @@ TEST_F(SubmissionDeskTest, BeforeTheHistoryIsReadTheCommitTellsThatAJobHasEnded)
   ASSERT_TRUE(*same && (*same)->ok());
   EXPECT_TRUE((**same)->already_known);
   EXPECT_TRUE(rm_.DeployAll().empty()) << "it never runs again";
+}
+
+TEST_F(SubmissionDeskTest, AJobThatHasEndedIsKnownAlthoughTheStoreHasNoRoom) {
+  results_->is_loaded = false;
+  results_->results[JobId::FromKey("job")].set_submission_digest("d1");
+  const Answer same = Submit();
+  AnswerStore(absl::UnavailableError("stored on 1 of 2 required replicas"));
+  ASSERT_TRUE(*same && (*same)->ok());
+  EXPECT_TRUE((**same)->already_known);
+  const Answer other = Submit("other job");
+  AnswerStore(absl::UnavailableError("stored on 1 of 2 required replicas"));
+  EXPECT_TRUE(absl::IsUnavailable((*other)->status()));
+}
+
+// Nothing of this request was committed: it is answered once and leaves nothing behind.
+TEST_F(SubmissionDeskTest, AResultThatCannotBeReadIsAnAnswerAndNoLoop) {
+  results_->is_loaded = false;
+  results_->error = absl::DataLossError("the result is unreadable");
+  const Answer answer = Submit();
+  AnswerStore(absl::AlreadyExistsError("a result stands there"));
+  ASSERT_TRUE(*answer);
+  EXPECT_TRUE(absl::IsDataLoss((*answer)->status()));
+  EXPECT_FALSE(desk_->IsPending(JobId::FromKey("job")));
+  scheduler_.AdvanceBy(seconds(5));
+  EXPECT_TRUE(graphs_->adds.empty()) << "it is not tried again";
 }
 
 TEST_F(SubmissionDeskTest, AnUnknownOutcomeKeepsTheIdAndEndsInOneRun) {

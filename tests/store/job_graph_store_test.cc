@@ -35,6 +35,19 @@ TEST_F(JobGraphStoreTest, PrepareMakesEveryFolderAndMayBeRepeated) {
   EXPECT_TRUE(Exists("/baton/c/jobs/7"));
 }
 
+// Jobs that this version would not see must not be taken for none.
+TEST_F(JobGraphStoreTest, ATreeWithTheFoldersOfAnEarlierLayoutIsRefused) {
+  const auto make = [&](const std::string& path) {
+    return Run<absl::Status>([&](auto done) {
+      other_->Create("/baton/c/jobs/" + path, "", NodeKind::kPersistent, std::move(done));
+    });
+  };
+  ASSERT_TRUE(make("notes").ok());
+  EXPECT_TRUE(List().ok()) << "somebody's own";
+  ASSERT_TRUE(make("ab").ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(List().status())) << List().status();
+}
+
 TEST_F(JobGraphStoreTest, WhatIsAddedIsListedAndLoaded) {
   const auto added = Add(Id(1), "first");
   ASSERT_TRUE(added.ok()) << added.status();
