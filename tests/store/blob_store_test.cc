@@ -224,7 +224,9 @@ TEST_F(BlobStoreTest, ABusyPeerIsAskedAgain) {
   EXPECT_GE(busy->asked, 5);
   EXPECT_LE(busy->asked, 20) << "it is busy as it is";
   busy->busy = false;
-  EXPECT_EQ(*Await(answer), kBytes);
+  const auto found = Await(answer);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(*found, kBytes);
 }
 
 TEST_F(BlobStoreTest, WhereAPeerDidNotSayNothingIsSaidOfTheBlob) {

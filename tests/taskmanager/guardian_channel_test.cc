@@ -73,8 +73,8 @@ TEST(GuardianChannelTest, TheLastReportsOfAGuardianThatDiesUnderARequestAreHeard
   EXPECT_EQ(heard, 4) << "tasks that have ended would run again";
 }
 
-// Its binary is gone for a moment (an upgrade, a disk that fails): that is said once, and the next
-// guardian comes when it can.
+// Its binary does not work for a moment (an upgrade, a disk that fails): that is said once, and the
+// next guardian comes when it can.
 TEST(GuardianChannelTest, ThatNoGuardianCanBeStartedIsSaidOnceAndTriedOn) {
   TemporaryDirectory directory;
   int ends[2];
@@ -98,11 +98,15 @@ TEST(GuardianChannelTest, ThatNoGuardianCanBeStartedIsSaidOnceAndTriedOn) {
   options.name = "test";
   options.work_directory = directory.path();
   options.liveness_address = "127.0.0.1:0";
+  const std::string tries = directory.path() + "/tries";
+  std::ofstream(options.binary) << "#!/bin/sh\nprintf x >> " << tries << "\n";
+  std::filesystem::permissions(options.binary, std::filesystem::perms::owner_all);
   {
     GuardianChannel channel(options, std::move(first), std::move(handlers));
-    ASSERT_TRUE(Eventually([&] { return failures == 1; }));
+    ASSERT_TRUE(Eventually([&] { return ReadWholeFile(tries).size() >= 3; }));
     EXPECT_EQ(restarts, 0);
-    std::filesystem::create_symlink(GuardianBinary(), options.binary);
+    std::filesystem::create_symlink(GuardianBinary(), options.binary + ".new");
+    std::filesystem::rename(options.binary + ".new", options.binary);
     ASSERT_TRUE(Eventually([&] { return restarts == 1; }));
   }
   log::SetSink(nullptr);
