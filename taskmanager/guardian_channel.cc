@@ -136,9 +136,10 @@ void GuardianChannel::EndGuardian(Duration patience) {
   }
 }
 
-// Tried for as long as it takes; what stands in the way is said once.
+// Tried for as long as it takes; what stands in the way is said once. (One cause may show in
+// several ways: a program that ends at once is a broken pipe or a reset, as it happens.)
 void GuardianChannel::Restart() {
-  std::string obstacle;
+  bool said = false;
   while (!stopping()) {
     auto next = StartGuardian(options_);
     if (next.ok()) {
@@ -152,11 +153,10 @@ void GuardianChannel::Restart() {
       handlers_.on_restarted(generation, address);
       return;
     }
-    const bool first = obstacle.empty();
-    if (std::exchange(obstacle, Message(next.status())) != obstacle) {
-      log::Error("cannot start a guardian: {}", obstacle);
+    if (!std::exchange(said, true)) {
+      log::Error("cannot start a guardian, trying on: {}", Message(next.status()));
+      if (handlers_.on_restart_failed) handlers_.on_restart_failed(Message(next.status()));
     }
-    if (first && handlers_.on_restart_failed) handlers_.on_restart_failed(obstacle);
     pollfd woken{.fd = wake_, .events = POLLIN};
     poll(&woken, 1, kRestartPauseMs);
     uint64_t count;
