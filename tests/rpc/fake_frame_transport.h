@@ -11,8 +11,10 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -56,13 +58,34 @@ class SimulatedNetwork : public std::enable_shared_from_this<SimulatedNetwork> {
     HealOneWay(b, a);
   }
   void HealOneWay(const std::string& from, const std::string& to) {
-    cuts_.erase({from, to});
+    if (cuts_.erase({from, to}) > 0) NoteHealed({from, to});
     Flush({from, to});
   }
   void HealAll();
 
   // Every connection between the two breaks; both hear of it, ports stay open.
   void Reset(const std::string& a, const std::string& b);
+
+  // Another name of an address, by which it can be reached, too.
+  void AddName(const std::string& name, const std::string& address) { names_[name] = address; }
+  // The addresses at which one process has connected to another, in their order.
+  std::vector<std::string> AddressesBetween(const std::string& from, const std::string& to) const;
+  // Of the connections between two processes only that which `from` has made to this address: it
+  // breaks, or what `from` sends is stuck in it (as segments are that are lost and sent again, and
+  // lost) until Unstick.
+  void ResetOne(const std::string& from, const std::string& address);
+  void Stick(const std::string& from, const std::string& address);
+  void Unstick(const std::string& from, const std::string& address);
+
+  // Sees every frame when it is sent.
+  using Tap =
+      std::function<void(const std::string& from, const std::string& to, const std::string& frame)>;
+  void Overhear(Tap tap) { tap_ = std::move(tap); }
+
+  // By which clock cuts are remembered.
+  void KeepTime(ExecutorPtr executor) { clock_ = std::move(executor); }
+  // When something last was, or is, in the way from here to there.
+  std::optional<TimePoint> LastCut(const std::string& from, const std::string& to) const;
 
   size_t open_connections() const;
 
@@ -89,6 +112,11 @@ class SimulatedNetwork : public std::enable_shared_from_this<SimulatedNetwork> {
     return latency_ + (jitter_ > Duration::zero() ? random_->Below(jitter_) : Duration::zero());
   }
   void Flush(const Direction& direction);
+  void NoteHealed(const Direction& direction) {
+    if (clock_) healed_[direction] = clock_->Now();
+  }
+  std::vector<std::shared_ptr<Connection>> ConnectionsTo(const std::string& from,
+                                                         const std::string& address) const;
 
   void Connect(const std::string& process, const std::string& address, Duration timeout,
                ExecutorPtr executor, FrameTransport::ConnectCallback callback);
@@ -106,6 +134,10 @@ class SimulatedNetwork : public std::enable_shared_from_this<SimulatedNetwork> {
   std::set<Direction> cuts_;
   std::set<std::string> lost_hosts_;
   std::map<Direction, std::deque<Delivery>> held_;  // by cuts
+  std::map<Direction, TimePoint> healed_;           // cuts that are over, the last of each
+  std::map<std::string, std::string> names_;
+  Tap tap_;
+  ExecutorPtr clock_;
   int last_port_ = 20000;
   uint64_t last_listener_ = 0;
 };
@@ -143,6 +175,7 @@ class SimulatedNetwork::Connection final : public FrameConnection,
     }
     auto peer = peer_.lock();
     if (!peer) return;
+    if (network_->tap_) network_->tap_(process_, peer->process_, frame);
     Deliver(
         [self = weak_from_this(), to = std::weak_ptr(peer), frame = std::move(frame)]() mutable {
           if (auto from = self.lock()) from->unread_bytes_ -= frame.size();
@@ -162,6 +195,12 @@ class SimulatedNetwork::Connection final : public FrameConnection,
     return peer ? peer->process_ : "";
   }
   bool open() const { return !closed_ && !dead_; }
+
+  void Stick() { stuck_ = true; }
+  void Unstick() {
+    stuck_ = false;
+    for (auto& send : std::exchange(stuck_here_, {})) send();
+  }
 
   // This side hears `why`; the other side that it was closed.
   void Break(absl::Status why) {
@@ -203,17 +242,26 @@ class SimulatedNetwork::Connection final : public FrameConnection,
     });
   }
 
-  // On the other side's executor, after the latency, in order; held while the way is cut.
+  // On the other side's executor, after the latency, in order; held while the way is cut. In order
+  // also when what was held is sent with younger frames, and when the two clocks run differently:
+  // what arrives is always the oldest that is under way.
   void Deliver(Delivery delivery) {
     auto peer = peer_.lock();
     if (!peer) return;
+    under_way_->push_back(std::move(delivery));
     const TimePoint now = executor_->Now();
     last_arrival_ = std::max(last_arrival_, now + network_->Latency());
     Delivery send = [executor = peer->executor_, delay = last_arrival_ - now,
-                     delivery = std::move(delivery)]() mutable {
-      executor->PostAfter(delay, std::move(delivery));
+                     under_way = under_way_]() mutable {
+      executor->PostAfter(delay, [under_way = std::move(under_way)] {
+        Delivery oldest = std::move(under_way->front());
+        under_way->pop_front();
+        oldest();
+      });
     };
-    if (network_->IsCut(process_, peer->process_)) {
+    if (stuck_) {
+      stuck_here_.push_back(std::move(send));
+    } else if (network_->IsCut(process_, peer->process_)) {
       network_->held_[{process_, peer->process_}].push_back(std::move(send));
     } else {
       send();
@@ -253,6 +301,9 @@ class SimulatedNetwork::Connection final : public FrameConnection,
   size_t frame_limit_ = kMaxFrameBytes;
   size_t unread_bytes_ = 0;
   TimePoint last_arrival_;
+  const std::shared_ptr<std::deque<Delivery>> under_way_ = std::make_shared<std::deque<Delivery>>();
+  bool stuck_ = false;
+  std::deque<Delivery> stuck_here_;
 };
 
 class SimulatedNetwork::Listener final : public FrameListener {
@@ -309,7 +360,9 @@ inline FrameTransportPtr SimulatedNetwork::NewProcess(const std::string& process
 inline void SimulatedNetwork::Connect(const std::string& process, const std::string& address,
                                       Duration timeout, ExecutorPtr executor,
                                       FrameTransport::ConnectCallback callback) {
-  const auto owner = owners_.find(address);
+  const auto named = names_.find(address);
+  const std::string& bound = named == names_.end() ? address : named->second;
+  const auto owner = owners_.find(bound);
   const bool known = owner != owners_.end();
   if (known && (IsCut(process, owner->second) || IsCut(owner->second, process))) {
     executor->PostAfter(timeout, [address, callback = std::move(callback)]() mutable {
@@ -318,7 +371,7 @@ inline void SimulatedNetwork::Connect(const std::string& process, const std::str
     return;
   }
   const Duration there = Latency();
-  const auto entry = listeners_.find(address);
+  const auto entry = listeners_.find(bound);
   if (entry == listeners_.end()) {
     executor->PostAfter(2 * there, [address, callback = std::move(callback)]() mutable {
       callback(Unavailable("{} refused the connection", address));
@@ -371,7 +424,60 @@ inline void SimulatedNetwork::LoseHost(const std::string& process) {
 }
 
 inline void SimulatedNetwork::HealAll() {
-  for (const Direction& direction : std::exchange(cuts_, {})) Flush(direction);
+  for (const Direction& direction : std::exchange(cuts_, {})) {
+    NoteHealed(direction);
+    Flush(direction);
+  }
+}
+
+inline std::optional<TimePoint> SimulatedNetwork::LastCut(const std::string& from,
+                                                          const std::string& to) const {
+  if (IsCut(from, to)) return clock_->Now();
+  const auto healed = healed_.find({from, to});
+  if (healed == healed_.end()) return std::nullopt;
+  return healed->second;
+}
+
+inline std::vector<std::shared_ptr<SimulatedNetwork::Connection>> SimulatedNetwork::ConnectionsTo(
+    const std::string& from, const std::string& address) const {
+  std::vector<std::shared_ptr<Connection>> found;
+  for (const auto& weak : connections_) {
+    auto connection = weak.lock();
+    if (connection && connection->open() && connection->process() == from &&
+        connection->peer_address() == address) {
+      found.push_back(std::move(connection));
+    }
+  }
+  return found;
+}
+
+inline std::vector<std::string> SimulatedNetwork::AddressesBetween(const std::string& from,
+                                                                   const std::string& to) const {
+  std::set<std::string> addresses;
+  for (const auto& weak : connections_) {
+    const auto connection = weak.lock();
+    if (!connection || !connection->open() || connection->process() != from) continue;
+    const bool is_listener =
+        owners_.contains(connection->peer_address()) || names_.contains(connection->peer_address());
+    if (is_listener && connection->peer_process() == to) {
+      addresses.insert(connection->peer_address());
+    }
+  }
+  return {addresses.begin(), addresses.end()};
+}
+
+inline void SimulatedNetwork::ResetOne(const std::string& from, const std::string& address) {
+  for (const auto& connection : ConnectionsTo(from, address)) {
+    connection->Break(Unavailable("connection reset"));
+  }
+}
+
+inline void SimulatedNetwork::Stick(const std::string& from, const std::string& address) {
+  for (const auto& connection : ConnectionsTo(from, address)) connection->Stick();
+}
+
+inline void SimulatedNetwork::Unstick(const std::string& from, const std::string& address) {
+  for (const auto& connection : ConnectionsTo(from, address)) connection->Unstick();
 }
 
 inline void SimulatedNetwork::Flush(const Direction& direction) {
