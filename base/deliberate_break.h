@@ -25,6 +25,8 @@ enum class Break : uint8_t {
   kEpochNumberRepeats,
   kNonMembersContend,
   kLeaseAnswersForgotten,
+  kGrantAndRevokeReordered,
+  kSilenceWithoutMajority,
   // store/
   kOneCopySuffices,
   kDigestsUnverified,
@@ -49,6 +51,7 @@ enum class Break : uint8_t {
   kLossUnconfirmed,
   kHeartbeatsUnconfirmed,
   kOrdersUnconfirmed,
+  kOvertakenRegistrationsTaken,
   kMembersBeforeWorkersAsk,
   kSlotsLeak,
   // taskmanager/

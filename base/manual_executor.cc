@@ -29,6 +29,14 @@ enum class Where { kNowhere, kDue, kWaiting };
 
 }  // namespace
 
+void ManualClock::SetRate(double rate, TimePoint now) {
+  shown_ = At(now);
+  since_ = now;
+  rate_ = rate;
+}
+
+TimePoint ManualClock::At(TimePoint now) const { return shown_ + Scale(now - since_, rate_); }
+
 struct ManualExecutor::State {
   std::deque<Task> ready;
   std::map<std::pair<TimePoint, TimerId>, Task> timers;  // by the scheduler's time
@@ -72,11 +80,17 @@ bool ManualScheduler::RunOne() {
   } catch (...) {  // a simulated process leaves in the middle of a task
     running_ = outer;
     Place(*chosen);
+    FreeDropped();
     throw;
   }
   running_ = outer;
   Place(*chosen);
+  FreeDropped();
   return true;
+}
+
+void ManualScheduler::FreeDropped() {
+  if (running_ == nullptr && !dropped_.empty()) std::exchange(dropped_, {}).clear();
 }
 
 void ManualScheduler::RunUntilIdle() {
@@ -164,7 +178,7 @@ TimerId ManualExecutor::PostAfter(Duration delay, Task task) {
   if (state_->killed) return kNoTimer;
   const TimerId id = ++state_->last_timer;
   const TimePoint due =
-      scheduler_->now_ + Scale(std::max(delay, Duration::zero()), 1 / clock_->rate);
+      scheduler_->now_ + Scale(std::max(delay, Duration::zero()), 1 / clock_->rate());
   state_->timers.emplace(std::pair(due, id), std::move(task));
   state_->times.emplace(id, due);
   scheduler_->Place(*this);
@@ -179,12 +193,10 @@ void ManualExecutor::Cancel(TimerId id) {
   // The task dies here, at the end: it may own what calls this executor again.
 }
 
-TimePoint ManualExecutor::Now() const {
-  return kStart + Scale(scheduler_->now_ - kStart, clock_->rate);
-}
+TimePoint ManualExecutor::Now() const { return clock_->At(scheduler_->now_); }
 
 WallMillis ManualExecutor::WallNow() const {
-  return kWallAtStart + ToMillis(Now() - kStart + clock_->wall_offset);
+  return kWallAtStart + ToMillis(Now() - kStart + clock_->wall_offset());
 }
 
 bool ManualExecutor::RunsInThisThread() const { return scheduler_->running_ == this; }
@@ -192,8 +204,13 @@ bool ManualExecutor::RunsInThisThread() const { return scheduler_->running_ == t
 void ManualExecutor::Kill() {
   state_->killed = true;
   // A dropped task may own the last reference to what posts or cancels here while it dies.
-  const auto ready = std::move(state_->ready);
-  const auto timers = std::move(state_->timers);
+  auto ready = std::move(state_->ready);
+  auto timers = std::move(state_->timers);
+  if (scheduler_ && scheduler_->running_) {
+    // Or to what the task that runs stands on: a process that is killed frees nothing.
+    scheduler_->dropped_.push_back(std::make_shared<decltype(ready)>(std::move(ready)));
+    scheduler_->dropped_.push_back(std::make_shared<decltype(timers)>(std::move(timers)));
+  }
   state_->ready.clear();
   state_->timers.clear();
   state_->times.clear();

@@ -27,9 +27,24 @@ class ManualExecutor;
 
 // What the executors of one host take for the time. Changed between steps; a timer that is running
 // keeps the rate at which it was set.
-struct ManualClock {
-  double rate = 1.0;                        // 1.01: fast by one percent
-  Duration wall_offset = Duration::zero();  // by which the wall clock was set
+class ManualClock {
+ public:
+  // 1.01: fast by one percent from now on. What it has shown until now it does not take back, as
+  // the time since boot does not.
+  void SetRate(double rate, TimePoint now);
+  void SetWallOffset(Duration offset) { wall_offset_ = offset; }
+
+  TimePoint At(TimePoint now) const;  // the time that it shows
+  double rate() const { return rate_; }
+  Duration wall_offset() const { return wall_offset_; }
+
+ private:
+  static constexpr TimePoint kStart{std::chrono::hours(1)};  // of virtual time
+
+  double rate_ = 1.0;
+  TimePoint since_ = kStart;  // it has gone at this rate, and what it showed then
+  TimePoint shown_ = kStart;
+  Duration wall_offset_ = Duration::zero();
 };
 
 class ManualScheduler {
@@ -65,6 +80,7 @@ class ManualScheduler {
   // An executor stands in one of two places, or in none while it has nothing to do.
   void Place(ManualExecutor& executor);
   void Remove(ManualExecutor& executor);
+  void FreeDropped();
 
   std::mt19937_64 random_;
   TimePoint now_;
@@ -74,6 +90,7 @@ class ManualScheduler {
   // Have nothing but timers: by the first of them. Then the number: no order depends on addresses.
   std::map<std::pair<TimePoint, uint64_t>, ManualExecutor*> waiting_;
   const ManualExecutor* running_ = nullptr;
+  std::vector<std::shared_ptr<void>> dropped_;  // tasks of executors that were killed meanwhile
 };
 
 class ManualExecutor final : public Executor, public std::enable_shared_from_this<ManualExecutor> {

@@ -1,5 +1,6 @@
 #include "ha/embedded_coordination.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -105,7 +106,7 @@ void EmbeddedCoordinationServer::Handle(const PeerAddress& from, CallRequest req
   Session* session = LiveSession(client, request.connection);
   if (session == nullptr) return;
   Heard(*session);
-  if (request.kind == CallRequest::Kind::kChange && client.lose_next) {
+  if (LosesAnswer(client, request)) {
     const LostAnswer lost = *std::exchange(client.lose_next, std::nullopt);
     // Broken first: a watch of its own that the change fires is told on the next connection.
     ResetConnection(client);
@@ -118,6 +119,14 @@ void EmbeddedCoordinationServer::Handle(const PeerAddress& from, CallRequest req
   // What was received takes effect in this order, also when the session ends before its turn.
   if (request.kind == CallRequest::Kind::kChange) return Change(from.id, std::move(request));
   Read(from.id, std::move(request));
+}
+
+bool EmbeddedCoordinationServer::LosesAnswer(const Client& client, const CallRequest& request) {
+  if (request.kind != CallRequest::Kind::kChange || !client.lose_next) return false;
+  return client.lose_below.empty() ||
+         std::ranges::any_of(request.ops, [&](const CoordinationOp& op) {
+           return op.path.starts_with(client.lose_below);
+         });
 }
 
 void EmbeddedCoordinationServer::ResetConnection(Client& client) {

@@ -56,8 +56,10 @@ class EmbeddedCoordinationServer : public std::enable_shared_from_this<EmbeddedC
   void Expire(const CoordinationClientPtr& client);
 
   // The client's next change (create, set, delete, multi) takes its effect or does not; its answer
-  // is lost with the connection, which the client makes anew: it sees kUnknown.
-  void DropNextAnswer(const CoordinationClientPtr& client, LostAnswer lost);
+  // is lost with the connection, which the client makes anew: it sees kUnknown. With `folder`: the
+  // next change of what stands below it.
+  void DropNextAnswer(const CoordinationClientPtr& client, LostAnswer lost,
+                      const std::string& folder = "");
 
   // Each message takes so long from now on; order is kept.
   void SetDelay(const CoordinationClientPtr& client, Duration to_server, Duration to_client);
@@ -80,6 +82,7 @@ class EmbeddedCoordinationServer : public std::enable_shared_from_this<EmbeddedC
   struct Client {
     std::shared_ptr<embedded::Link> link;
     std::optional<LostAnswer> lose_next;
+    std::string lose_below;
     int64_t session_id = 0;
     embedded::ConnectionId last_connection = embedded::kNoConnection;
     bool has_closed = false;
@@ -101,6 +104,7 @@ class EmbeddedCoordinationServer : public std::enable_shared_from_this<EmbeddedC
   void CheckExpiry(int64_t session_id, TimePoint expected);
   void EndSession(int64_t session_id);
   void OnSessionEnded(int64_t session_id, const ZnodeTree::Outcome& outcome);
+  static bool LosesAnswer(const Client& client, const embedded::CallRequest& request);
   void ResetConnection(Client& client);
 
   void Change(embedded::ClientId client, embedded::CallRequest request);

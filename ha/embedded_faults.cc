@@ -33,8 +33,11 @@ void EmbeddedCoordinationServer::Expire(const CoordinationClientPtr& client) {
 }
 
 void EmbeddedCoordinationServer::DropNextAnswer(const CoordinationClientPtr& client,
-                                                LostAnswer lost) {
-  PostFor(client, [lost](EmbeddedCoordinationServer&, Client& of) { of.lose_next = lost; });
+                                                LostAnswer lost, const std::string& folder) {
+  PostFor(client, [lost, folder](EmbeddedCoordinationServer&, Client& of) {
+    of.lose_next = lost;
+    of.lose_below = folder;
+  });
 }
 
 void EmbeddedCoordinationServer::SetDelay(const CoordinationClientPtr& client, Duration to_server,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "ha/election.h"
@@ -263,7 +264,14 @@ void Election::Revoke(const absl::Status& why) {
   leading_.reset();
   log::Warning("no longer leading replica={} epoch={}: {}", self_.replica_id(),
                ended.record.epoch(), why.ok() ? "handed over" : Message(why));
-  contender_->OnRevoke(ended.epoch(), why);
+  if (Broken(Break::kGrantAndRevokeReordered)) {
+    executor_->PostAfter(std::chrono::seconds(1),
+                         IfAlive(weak_from_this(), [epoch = ended.epoch(), why](Election& late) {
+                           late.contender_->OnRevoke(epoch, why);
+                         }));
+  } else {
+    contender_->OnRevoke(ended.epoch(), why);
+  }
   ended.fence->Close(why);
   if (!why.ok()) FinishHandOver(why);
   PublishView();

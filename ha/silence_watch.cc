@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "ha/candidacy.h"
@@ -73,6 +74,7 @@ bool SilenceWatch::IsSilentToSelf() const {
 }
 
 size_t SilenceWatch::Majority() const {
+  if (Broken(Break::kSilenceWithoutMajority)) return 1;
   return static_cast<size_t>(members_.members_size()) / 2 + 1;
 }
 

@@ -138,6 +138,7 @@ void LossDetector::AskForLeaseAnswer(const WatchedPtr& watched) {
 }
 
 void LossDetector::ConfirmAndReport(const WatchedPtr& watched, std::string why) {
+  if (Broken(Break::kLossUnconfirmed)) return Report(watched, why);
   watched->deciding = true;
   deps_.fence->Confirm(
       BindTo(deps_.executor,
@@ -145,11 +146,14 @@ void LossDetector::ConfirmAndReport(const WatchedPtr& watched, std::string why) 
                if (!self.IsCurrent(watched)) return;
                watched->deciding = false;
                // Paused, or deposed: the next tick tries again.
-               if (!status.ok() && !Broken(Break::kLossUnconfirmed)) return;
-               self.Forget(watched->id);
-               log::Warning("TaskManager is lost tm={} why={}", watched->id.value(), why);
-               self.on_lost_(watched->id, why);
+               if (status.ok()) self.Report(watched, why);
              })));
+}
+
+void LossDetector::Report(const WatchedPtr& watched, const std::string& why) {
+  Forget(watched->id);
+  log::Warning("TaskManager is lost tm={} why={}", watched->id.value(), why);
+  on_lost_(watched->id, why);
 }
 
 }  // namespace baton

@@ -85,6 +85,7 @@ class LossDetector : public std::enable_shared_from_this<LossDetector> {
   void OnProbed(const WatchedPtr& watched, bool dead);
   void AskForLeaseAnswer(const WatchedPtr& watched);
   void ConfirmAndReport(const WatchedPtr& watched, std::string why);
+  void Report(const WatchedPtr& watched, const std::string& why);
   bool IsCurrent(const WatchedPtr& watched) const;
   TimePoint LeaseEnd(const Watched& watched) const;
 

@@ -75,6 +75,23 @@ TEST(ManualExecutorTest, TheWallClockGoesWithVirtualTime) {
   EXPECT_EQ(executor->WallNow() - before, 2 * 3600 * 1000);
 }
 
+// It jumped when its rate was changed: by a second where 100 s had passed.
+TEST(ManualExecutorTest, AClockWhoseRateChangesGoesOnFromWhatItShowed) {
+  ManualScheduler scheduler(1);
+  auto clock = std::make_shared<ManualClock>();
+  auto executor = scheduler.NewExecutor("a", clock);
+  const TimePoint start = executor->Now();
+  scheduler.AdvanceBy(seconds(100));
+  clock->SetRate(1.01, scheduler.Now());
+  EXPECT_EQ(executor->Now() - start, seconds(100));
+  scheduler.AdvanceBy(seconds(100));
+  EXPECT_EQ(executor->Now() - start, seconds(201));
+  clock->SetRate(0.99, scheduler.Now());
+  EXPECT_EQ(executor->Now() - start, seconds(201));
+  scheduler.AdvanceBy(seconds(100));
+  EXPECT_EQ(executor->Now() - start, seconds(300));
+}
+
 TEST(ManualExecutorTest, RunUntilStopsAtItsConditionOrItsLimit) {
   ManualScheduler scheduler(1);
   auto executor = scheduler.NewExecutor("x");
@@ -102,6 +119,22 @@ TEST(ManualExecutorTest, AKilledProcessRunsNothingMoreAndFreesWhatItHeld) {
   executor->PostAfter(seconds(1), [token] { FAIL(); });
   EXPECT_EQ(token.use_count(), 1);
   scheduler.AdvanceBy(seconds(10));
+}
+
+// It crashed: a process died at a fault point while it was being told to stop, and what waited
+// there owned what the fault point stood on.
+TEST(ManualExecutorTest, WhatAKilledProcessHeldOutlivesTheTaskThatKilledIt) {
+  ManualScheduler scheduler(1);
+  auto executor = scheduler.NewExecutor("a");
+  auto held = std::make_shared<int>(7);
+  const std::weak_ptr<int> watched = held;
+  executor->Post([&] {
+    executor->Kill();
+    EXPECT_FALSE(watched.expired());
+  });
+  executor->Post([held = std::move(held)] {});
+  scheduler.RunUntilIdle();
+  EXPECT_TRUE(watched.expired());
 }
 
 TEST(ManualExecutorTest, AStoppedProcessWakesWithEverythingThatIsDue) {

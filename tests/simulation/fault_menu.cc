@@ -418,12 +418,12 @@ std::optional<Fault> FaultMenu::BreakDisk(Random& random) {
 
 std::optional<Fault> FaultMenu::FlipBit(Random& random) {
   const size_t replica = DrawReplica(random);
-  const uint64_t which = random.Next();
+  const uint64_t which = random.Next(), byte = random.Next();
   const TreeJudge& tree = cluster_.recorder().tree();
   if (tree.pointers().empty() || tree.FewestCopies() < 2) return std::nullopt;
   auto pointer = tree.pointers().begin();
   std::advance(pointer, static_cast<int64_t>(which % tree.pointers().size()));
-  cluster_.DiskOf(replica).FlipBit("job-graph", pointer->second.graph_digest());
+  cluster_.DiskOf(replica).FlipBit("job-graph", pointer->second.graph_digest(), byte);
   return Fault{fmt::format("a bit of {}'s graph flips on the disk of {}", pointer->first.ToString(),
                            cluster_.ReplicaName(replica)),
                {},
@@ -432,20 +432,18 @@ std::optional<Fault> FaultMenu::FlipBit(Random& random) {
 
 // A clock may run wrong by one percent; what it shows may be set to anything.
 std::optional<Fault> FaultMenu::SetClock(Random& random) {
-  ManualClock clock;
-  clock.rate = 0.99 + 0.001 * static_cast<double>(random.Next() % 21);
-  clocks_were_set_ = true;
-  clock.wall_offset = random.Below(std::chrono::hours(48)) - std::chrono::hours(24);
+  const double rate = 0.99 + 0.001 * static_cast<double>(random.Next() % 21);
+  const Duration offset = random.Below(std::chrono::hours(48)) - std::chrono::hours(24);
   const bool is_worker = Toss(random);
   const size_t worker = DrawWorker(random), replica = DrawReplica(random);
-  if (is_worker) {
-    cluster_.SetClockOfWorker(worker, clock);
-  } else {
-    cluster_.SetClockOfReplica(replica, clock);
-  }
+  ManualClock& clock =
+      is_worker ? cluster_.ClockOfWorker(worker) : cluster_.ClockOfReplica(replica);
+  clock.SetRate(rate, cluster_.Now());
+  clock.SetWallOffset(offset);
+  clocks_were_set_ = true;
   return Fault{fmt::format("the clock of {} goes {:.3f} times as fast, and is set by {} s",
                            is_worker ? cluster_.WorkerName(worker) : cluster_.ReplicaName(replica),
-                           clock.rate, ToMillis(clock.wall_offset) / 1000),
+                           rate, ToMillis(offset) / 1000),
                {},
                nullptr};
 }

@@ -36,14 +36,37 @@ std::optional<Races::Cast> Races::Choose() const {
 }
 
 std::optional<Fault> Races::Do(Random& random) {
-  constexpr Race kRaces[] = {&Races::AnswersComeLate,      &Races::PausedLeaderAnswers,
-                             &Races::LeaderAndWorkerApart, &Races::GuardianReplaced,
-                             &Races::NewcomerLeads,        &Races::GuardianLostUnderLoad,
-                             &Races::ElectionAnswersLost};
+  constexpr Race kRaces[] = {&Races::AnswersComeLate,       &Races::PausedLeaderAnswers,
+                             &Races::LeaderAndWorkerApart,  &Races::GuardianReplaced,
+                             &Races::GuardianLostUnderLoad, &Races::ClocksApart,
+                             &Races::RegistrationOvertaken, &Races::NewcomerLeads,
+                             &Races::ElectionAnswersLost,   &Races::LedAgain,
+                             &Races::OneStandbyIsDeaf,      &Races::DeposedWhileItDecides,
+                             &Races::DamagedCopiesAreRead,  &Races::CollectionAmongSubmissions};
   const Race race = kRaces[random.Next() % std::size(kRaces)];
   const auto cast = Choose();
   if (!cast) return std::nullopt;
   return (this->*race)(*cast, random);
+}
+
+std::optional<size_t> Races::ChooseOther(size_t worker) const {
+  std::optional<size_t> other;
+  size_t most = 0;
+  for (size_t i = 0; i < cluster_.workers(); ++i) {
+    const size_t running = cluster_.recorder().RunningOn(cluster_.WorkerName(i));
+    if (i == worker || !cluster_.WorkerServes(i) || running <= most) continue;
+    most = running;
+    other = i;
+  }
+  return other;
+}
+
+void Races::SubmitAfter(Duration delay, size_t replica, const SimulatedJob& job) {
+  After(delay, [this, job, replica] { client_.SubmitOnce(job, replica); });
+}
+
+void Races::StartIfDead(size_t replica) {
+  if (!cluster_.IsAlive(replica)) cluster_.StartReplica(replica);
 }
 
 void Races::After(Duration delay, std::function<void()> step) {
@@ -54,7 +77,7 @@ void Races::After(Duration delay, std::function<void()> step) {
 
 // Heartbeats are answered for a second more, but the answers arrive when they are old; then nothing
 // comes through. A lease ends by the time of the request.
-Fault Races::AnswersComeLate(const Cast& cast, Random& random) {
+std::optional<Fault> Races::AnswersComeLate(const Cast& cast, Random& random) {
   const auto& [leader, worker, l, w] = cast;
   const Duration late = milliseconds(2000) + random.Below(milliseconds(2800));
   cluster_.recorder().BeginHarm(w);
@@ -64,15 +87,15 @@ Fault Races::AnswersComeLate(const Cast& cast, Random& random) {
     cluster_.network().HealOneWay(l, w);
     cluster_.CutWorker(worker);
   });
-  return {fmt::format("the answers of {} come late to {}, then none", l, w), late + kUntilLost,
-          [this, worker = worker, w = w] {
-            cluster_.HealWorker(worker);
-            cluster_.recorder().EndHarm(w);
-          }};
+  return Fault{fmt::format("the answers of {} come late to {}, then none", l, w), late + kUntilLost,
+               [this, worker = worker, w = w] {
+                 cluster_.HealWorker(worker);
+                 cluster_.recorder().EndHarm(w);
+               }};
 }
 
 // Way 2 renews a lease while the leader is paused; it resumes when the TaskManager has vanished.
-Fault Races::PausedLeaderAnswers(const Cast& cast, Random& random) {
+std::optional<Fault> Races::PausedLeaderAnswers(const Cast& cast, Random& random) {
   const auto& [leader, worker, l, w] = cast;
   const Duration paused = seconds(6) + random.Below(seconds(3));
   cluster_.recorder().BeginHarm(w);
@@ -82,17 +105,22 @@ Fault Races::PausedLeaderAnswers(const Cast& cast, Random& random) {
   After(paused + milliseconds(25), [this, leader = leader] {
     if (cluster_.IsAlive(leader)) cluster_.ReconnectToCoordination(leader);
   });
-  return {fmt::format("{} is paused, then {} is cut off", l, w), paused + kUntilLost,
-          [this, leader = leader, worker = worker, w = w] {
-            if (cluster_.IsAlive(leader)) cluster_.ReconnectToCoordination(leader);
-            cluster_.HealWorker(worker);
-            cluster_.recorder().EndHarm(w);
-          }};
+  return Fault{fmt::format("{} is paused, then {} is cut off", l, w), paused + kUntilLost,
+               [this, leader = leader, worker = worker, w = w] {
+                 if (cluster_.IsAlive(leader)) cluster_.ReconnectToCoordination(leader);
+                 cluster_.HealWorker(worker);
+                 cluster_.recorder().EndHarm(w);
+               }};
 }
 
 // On one side a leader and a TaskManager, on the other the service and everybody else.
-Fault Races::LeaderAndWorkerApart(const Cast& cast, Random& random) {
+std::optional<Fault> Races::LeaderAndWorkerApart(const Cast& cast, Random& random) {
   const auto& [leader, worker, l, w] = cast;
+  // So that there is always more to be given to it.
+  client_.SubmitOnce(SimulatedJob::Single(random, seconds(1 + random.Next() % 3),
+                                          static_cast<uint32_t>(4 * cluster_.slots())),
+                     leader);
+  cluster_.Advance(milliseconds(200));
   cluster_.recorder().BeginHarm(w);
   cluster_.recorder().BeginSilence();
   for (size_t i = 0; i < cluster_.replicas(); ++i) {
@@ -104,25 +132,25 @@ Fault Races::LeaderAndWorkerApart(const Cast& cast, Random& random) {
     if (i != worker) cluster_.network().Cut(l, cluster_.WorkerName(i));
   }
   cluster_.DisconnectFromCoordination(leader, random.Next() % 2 == 0 ? Cut::kSilent : Cut::kReset);
-  return {fmt::format("{} and {} are apart from all others", l, w),
-          seconds(12) + kUntilLost + random.Below(seconds(5)),
-          [this, leader = leader, worker = worker, l = l, w = w] {
-            for (size_t i = 0; i < cluster_.replicas(); ++i) {
-              cluster_.network().Heal(l, cluster_.ReplicaName(i));
-            }
-            for (size_t i = 0; i < cluster_.workers(); ++i) {
-              cluster_.network().Heal(l, cluster_.WorkerName(i));
-            }
-            cluster_.HealWorker(worker);
-            if (cluster_.IsAlive(leader)) cluster_.ReconnectToCoordination(leader);
-            cluster_.recorder().EndSilence();
-            cluster_.recorder().EndHarm(w);
-          }};
+  return Fault{fmt::format("{} and {} are apart from all others", l, w),
+               seconds(12) + kUntilLost + random.Below(seconds(5)),
+               [this, leader = leader, worker = worker, l = l, w = w] {
+                 for (size_t i = 0; i < cluster_.replicas(); ++i) {
+                   cluster_.network().Heal(l, cluster_.ReplicaName(i));
+                 }
+                 for (size_t i = 0; i < cluster_.workers(); ++i) {
+                   cluster_.network().Heal(l, cluster_.WorkerName(i));
+                 }
+                 cluster_.HealWorker(worker);
+                 if (cluster_.IsAlive(leader)) cluster_.ReconnectToCoordination(leader);
+                 cluster_.recorder().EndSilence();
+                 cluster_.recorder().EndHarm(w);
+               }};
 }
 
 // The next leader finds a TaskManager that says nothing, and another guardian at its port than the
 // roster may name.
-Fault Races::GuardianReplaced(const Cast& cast, Random& random) {
+std::optional<Fault> Races::GuardianReplaced(const Cast& cast, Random& random) {
   const auto& [leader, worker, l, w] = cast;
   const Duration runs = seconds(1) + random.Below(seconds(2));
   cluster_.LoseGuardian(worker);
@@ -134,46 +162,16 @@ Fault Races::GuardianReplaced(const Cast& cast, Random& random) {
     cluster_.PauseWorker(worker);
     cluster_.KillReplica(leader);
   });
-  return {fmt::format("{} has a new guardian, is stopped, and {} dies", w, l), runs + seconds(8),
-          [this, stopped, leader = leader, worker = worker, w = w] {
-            if (*stopped) cluster_.ResumeWorker(worker);
-            if (!cluster_.IsAlive(leader)) cluster_.StartReplica(leader);
-            cluster_.recorder().EndHarm(w);
-          }};
-}
-
-// A replica comes back at another address while a TaskManager hears nothing, and is soon the only
-// one: whether it may lead depends on whether the TaskManager asks it.
-Fault Races::NewcomerLeads(const Cast& cast, Random& random) {
-  const auto& [leader, worker, l, w] = cast;
-  const size_t newcomer = (leader + 1) % cluster_.replicas();
-  const Duration cut = milliseconds(2500) + random.Below(seconds(3));
-  cluster_.recorder().BeginHarm(w);
-  cluster_.recorder().BeginSilence();
-  cluster_.CutWorker(worker);
-  cluster_.KillReplica(newcomer);
-  cluster_.MoveReplica(newcomer);
-  cluster_.StartReplica(newcomer);
-  After(cut, [this, worker = worker, newcomer] {
-    for (size_t i = 0; i < cluster_.replicas(); ++i) {
-      if (i != newcomer) cluster_.KillReplica(i);
-    }
-    cluster_.HealWorker(worker);
-  });
-  return {fmt::format("{} comes back at another address, unknown to {}, and is left alone",
-                      cluster_.ReplicaName(newcomer), w),
-          cut + kUntilLost, [this, worker = worker, w = w] {
-            cluster_.HealWorker(worker);
-            for (size_t i = 0; i < cluster_.replicas(); ++i) {
-              if (!cluster_.IsAlive(i)) cluster_.StartReplica(i);
-            }
-            cluster_.recorder().EndSilence();
-            cluster_.recorder().EndHarm(w);
-          }};
+  return Fault{fmt::format("{} has a new guardian, is stopped, and {} dies", w, l),
+               runs + seconds(8), [this, stopped, leader = leader, worker = worker, w = w] {
+                 if (*stopped) cluster_.ResumeWorker(worker);
+                 StartIfDead(leader);
+                 cluster_.recorder().EndHarm(w);
+               }};
 }
 
 // Deployments cross the registration that follows each death.
-Fault Races::GuardianLostUnderLoad(const Cast& cast, Random& random) {
+std::optional<Fault> Races::GuardianLostUnderLoad(const Cast& cast, Random& random) {
   const auto& [leader, worker, l, w] = cast;
   cluster_.recorder().BeginHarm(w);
   Duration at{};
@@ -183,22 +181,61 @@ Fault Races::GuardianLostUnderLoad(const Cast& cast, Random& random) {
       if (cluster_.WorkerIsAlive(worker)) cluster_.LoseGuardian(worker);
     });
   }
-  return {fmt::format("{} loses one guardian after the other", w), at + milliseconds(1),
-          [this, w = w] { cluster_.recorder().EndHarm(w); }};
+  return Fault{fmt::format("{} loses one guardian after the other", w), at + milliseconds(1),
+               [this, w = w] { cluster_.recorder().EndHarm(w); }};
 }
 
-Fault Races::ElectionAnswersLost(const Cast& cast, Random& random) {
+// A lease lasts longest where the clock is slow, and is waited for least where it is fast. The
+// margin of leaders is more than what the two may differ by.
+std::optional<Fault> Races::ClocksApart(const Cast& cast, Random& random) {
   const auto& [leader, worker, l, w] = cast;
-  for (size_t i = 0; i < cluster_.replicas(); ++i) {
-    if (i == leader || !cluster_.IsAlive(i) || random.Next() % 2 == 0) continue;
-    const bool applied = random.Next() % 2 == 0;
-    cluster_.DropNextAnswer(i, applied ? LostAnswer::kApplied : LostAnswer::kNotApplied);
+  const Duration cut = seconds(1) + random.Below(seconds(2));
+  cluster_.recorder().BeginHarm(w);
+  const auto set = [this, worker = worker](double replicas, double of_worker) {
+    cluster_.ClockOfWorker(worker).SetRate(of_worker, cluster_.Now());
+    for (size_t i = 0; i < cluster_.replicas(); ++i) {
+      cluster_.ClockOfReplica(i).SetRate(replicas, cluster_.Now());
+    }
+  };
+  set(1.01, 0.99);
+  After(cut, [this, worker = worker] { cluster_.CutWorker(worker); });
+  return Fault{fmt::format("the clock of {} is slow, those of dispatchers are fast, and it is cut "
+                           "off",
+                           w),
+               cut + kUntilLost + seconds(1), [this, set, worker = worker, w = w] {
+                 set(1, 1);
+                 cluster_.HealWorker(worker);
+                 cluster_.recorder().EndHarm(w);
+               }};
+}
+
+// Of the two connections that a TaskManager has to the leader, by two of its names, one breaks and
+// the other is stuck, with the registration that follows. It is given up; the next one, over the
+// first connection made anew, is answered with tasks; then the stuck one arrives.
+std::optional<Fault> Races::RegistrationOvertaken(const Cast& cast, Random& random) {
+  const auto& [leader, busiest, l, b] = cast;
+  // One with room.
+  const size_t worker = cluster_.recorder().RunningOn(b) * cluster_.workers() < cluster_.slots()
+                            ? busiest
+                            : ChooseOther(busiest).value_or(busiest);
+  const std::string w = cluster_.WorkerName(worker);
+  const auto addresses = cluster_.network().AddressesBetween(w, l);
+  if (addresses.size() < 2) return std::nullopt;
+  const Duration given_up = milliseconds(5300);
+  const Duration arrives = given_up + milliseconds(200) + random.Below(seconds(1));
+  cluster_.recorder().BeginHarm(w);
+  cluster_.network().Stick(w, addresses.back());
+  cluster_.network().ResetOne(w, addresses.front());
+  for (int i = 0; i < 4; ++i) {
+    SubmitAfter(
+        given_up + milliseconds(50) * i, leader,
+        SimulatedJob::Single(random, seconds(5), static_cast<uint32_t>(cluster_.workers())));
   }
-  cluster_.KillReplica(leader);
-  return {fmt::format("{} dies, and answers of the election are lost", l), random.Below(seconds(5)),
-          [this, leader = leader] {
-            if (!cluster_.IsAlive(leader)) cluster_.StartReplica(leader);
-          }};
+  return Fault{fmt::format("a registration of {} is stuck on its way to {}", w, l), arrives,
+               [this, w = w, address = addresses.back()] {
+                 cluster_.network().Unstick(w, address);
+                 cluster_.recorder().EndHarm(w);
+               }};
 }
 
 }  // namespace baton

@@ -11,13 +11,15 @@
 #include <string>
 
 #include "tests/simulation/fault_menu.h"
+#include "tests/simulation/simulated_client.h"
 #include "tests/simulation/simulated_cluster.h"
 
 namespace baton {
 
 class Races {
  public:
-  explicit Races(SimulatedCluster* cluster) : cluster_(*cluster) {}
+  Races(SimulatedCluster* cluster, SimulatedClient* client)
+      : cluster_(*cluster), client_(*client) {}
 
   // One of them, if there is a leader and a TaskManager that it can be about.
   std::optional<Fault> Do(Random& random);
@@ -33,20 +35,38 @@ class Races {
     std::string leader_name;
     std::string worker_name;
   };
-  using Race = Fault (Races::*)(const Cast& cast, Random& random);
+  using Race = std::optional<Fault> (Races::*)(const Cast& cast, Random& random);
 
   std::optional<Cast> Choose() const;
+  // That runs most beside this one.
+  std::optional<size_t> ChooseOther(size_t worker) const;
   void After(Duration delay, std::function<void()> step);
+  // Once, to this replica.
+  void SubmitAfter(Duration delay, size_t replica, const SimulatedJob& job);
+  void StartIfDead(size_t replica);
 
-  Fault AnswersComeLate(const Cast& cast, Random& random);
-  Fault PausedLeaderAnswers(const Cast& cast, Random& random);
-  Fault LeaderAndWorkerApart(const Cast& cast, Random& random);
-  Fault GuardianReplaced(const Cast& cast, Random& random);
-  Fault NewcomerLeads(const Cast& cast, Random& random);
-  Fault GuardianLostUnderLoad(const Cast& cast, Random& random);
-  Fault ElectionAnswersLost(const Cast& cast, Random& random);
+  // races.cc: leases and registrations.
+  std::optional<Fault> AnswersComeLate(const Cast& cast, Random& random);
+  std::optional<Fault> PausedLeaderAnswers(const Cast& cast, Random& random);
+  std::optional<Fault> LeaderAndWorkerApart(const Cast& cast, Random& random);
+  std::optional<Fault> GuardianReplaced(const Cast& cast, Random& random);
+  std::optional<Fault> GuardianLostUnderLoad(const Cast& cast, Random& random);
+  std::optional<Fault> ClocksApart(const Cast& cast, Random& random);
+  std::optional<Fault> RegistrationOvertaken(const Cast& cast, Random& random);
+
+  // election_races.cc
+  std::optional<Fault> NewcomerLeads(const Cast& cast, Random& random);
+  std::optional<Fault> ElectionAnswersLost(const Cast& cast, Random& random);
+  std::optional<Fault> LedAgain(const Cast& cast, Random& random);
+  std::optional<Fault> OneStandbyIsDeaf(const Cast& cast, Random& random);
+  std::optional<Fault> DeposedWhileItDecides(const Cast& cast, Random& random);
+
+  // storage_races.cc
+  std::optional<Fault> DamagedCopiesAreRead(const Cast& cast, Random& random);
+  std::optional<Fault> CollectionAmongSubmissions(const Cast& cast, Random& random);
 
   SimulatedCluster& cluster_;
+  SimulatedClient& client_;
   uint64_t run_ = 0;
 };
 

@@ -17,6 +17,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
+using LostAnswer = EmbeddedCoordinationServer::LostAnswer;
 
 constexpr Duration kToAgree = seconds(5);      // L1
 constexpr Duration kToCancel = seconds(10);    // I7
@@ -24,15 +25,6 @@ constexpr Duration kToEnd = minutes(30);       // L2, the queue of everything in
 constexpr Duration kGrace = seconds(20);       // of the collection
 constexpr Duration kCollection = seconds(10);  // its interval
 constexpr size_t kElectionsBesides = 4;        // L4
-
-SimulatedCluster::Shape DrawShape(Random& random) {
-  SimulatedCluster::Shape shape;
-  shape.replicas = random.Next() % 4 == 0 ? 5 : 3;
-  shape.workers = random.Next() % 16 == 0 ? 20 : 1 + random.Next() % 4;
-  shape.slots = static_cast<uint32_t>(2 + random.Next() % 7);
-  shape.collection = {.interval = kCollection, .grace = kGrace};
-  return shape;
-}
 
 enum class Kind {
   kMixed,  // every fault, one on top of the other
@@ -45,20 +37,30 @@ Kind DrawKind(Random& random) {
   return kKinds[random.Next() % std::size(kKinds)];
 }
 
+SimulatedCluster::Shape DrawShape(Kind kind, Random& random) {
+  SimulatedCluster::Shape shape;
+  shape.replicas = random.Next() % 4 == 0 ? 5 : 3;
+  shape.workers = random.Next() % 16 == 0 ? 20 : 1 + random.Next() % 4;
+  shape.slots = static_cast<uint32_t>(2 + random.Next() % 7);
+  shape.two_names = kind == Kind::kRaces;
+  shape.collection = {.interval = kCollection, .grace = kGrace};
+  return shape;
+}
+
 class RandomRun {
  public:
   explicit RandomRun(const RandomRunOptions& options)
       : options_(options),
         draws_(NewSeededRandom(options.seed * 0x9E3779B97F4A7C15u + 1)),
         kind_(DrawKind(*draws_)),
-        cluster_(options.seed, DrawShape(*draws_),
+        cluster_(options.seed, DrawShape(kind_, *draws_),
                  [this](const std::string& invariant, const std::string& what) {
                    OnViolation(invariant, what);
                  }),
         client_(std::make_shared<SimulatedClient>(&cluster_)),
         menu_(&cluster_, client_.get(),
               kind_ == Kind::kRelay ? FaultMenu::Pace::kRelay : FaultMenu::Pace::kMixed),
-        races_(&cluster_) {
+        races_(&cluster_, client_.get()) {
     if (options_.trace) {
       cluster_.Trace([this](const std::string& line) { Trace(line); });
     }
@@ -118,6 +120,8 @@ class RandomRun {
     if (!options_.without.contains(step_)) {
       const bool race =
           kind_ == Kind::kRaces || (kind_ == Kind::kMixed && fault_random->Next() % 16 == 0);
+      if (kind_ == Kind::kRaces) Pass(seconds(1));  // what was submitted runs
+      if (IsBroken()) return;
       if (auto fault = race ? races_.Do(*fault_random) : menu_.Do(*fault_random)) {
         Trace(fmt::format("FAULT {}: {}", step_, fault->what));
         report_.faults.back() = fault->what;
@@ -125,7 +129,13 @@ class RandomRun {
       }
     }
     cluster_.recorder().tree().CheckCopies();
-    Pass(DrawPause(random));
+    const Duration pause = DrawPause(random);
+    // Half of the races end before the next begins.
+    if (kind_ == Kind::kRaces && !heals_.empty() && random.Next() % 2 == 0) {
+      Pass(heals_.rbegin()->first - cluster_.Now() + seconds(1));
+    } else {
+      Pass(pause);
+    }
   }
 
   size_t DrawSteps() {
@@ -149,7 +159,7 @@ class RandomRun {
       case Kind::kMixed:
         return random.Below(most);
       case Kind::kRaces:
-        return random.Below(seconds(40));
+        return random.Below(seconds(30));
       case Kind::kRelay:
         return random.Below(milliseconds(60));
     }
@@ -158,8 +168,8 @@ class RandomRun {
 
   void Load(Random& random) {
     if (kind_ == Kind::kRelay && random.Next() % 8 != 0) return;  // so that it is quick
-    const uint64_t more = kind_ == Kind::kRaces ? 2 : 0;
-    for (uint64_t i = random.Next() % 3 + more; i > 0; --i) Submit(random);
+    if (kind_ == Kind::kRaces) SubmitLong(random);
+    for (uint64_t i = random.Next() % 3; i > 0; --i) Submit(random);
     if (jobs_.empty()) return;
     const SimulatedJob& job = jobs_[random.Next() % jobs_.size()];
     const size_t replica = static_cast<size_t>(random.Next() % cluster_.replicas());
@@ -170,13 +180,22 @@ class RandomRun {
     if (what == 5) client_->Post(SimulatedJob::Single(random, seconds(1)), replica);
   }
 
+  // Something that outlasts a lease; room is left for more.
+  void SubmitLong(Random& random) {
+    const size_t most = cluster_.slots() * (1 + random.Next() % 3) / 4;
+    const size_t running = cluster_.recorder().running();
+    if (running >= most) return;
+    jobs_.push_back(SimulatedJob::Single(random, seconds(30) + random.Below(seconds(30)),
+                                         static_cast<uint32_t>(most - running)));
+    ++report_.jobs;
+    client_->Submit(jobs_.back(), static_cast<size_t>(random.Next() % cluster_.replicas()));
+  }
+
   void Submit(Random& random) {
     SimulatedJob job;
     constexpr Duration kMost[] = {seconds(2), seconds(2), seconds(2),  seconds(2),
                                   seconds(2), seconds(2), seconds(20), seconds(60)};
-    const bool is_long = kind_ == Kind::kRaces && random.Next() % 2 == 0;
-    const Duration runs_for =
-        random.Below(is_long ? seconds(60) : kMost[random.Next() % std::size(kMost)]);
+    const Duration runs_for = random.Below(kMost[random.Next() % std::size(kMost)]);
     if (random.Next() % 3 == 0) {
       job = SimulatedJob::Diamond(random, runs_for / 4);
     } else {
@@ -214,6 +233,7 @@ class RandomRun {
 
   void EndJobs() {
     Submit(*draws_);
+    SubmitIntoSilence(*draws_);
     if (!Await([this] { return client_->waiting() == 0; }, kToEnd)) {
       cluster_.Violated("P8", fmt::format("{} requests wait for an answer", client_->waiting()));
     }
@@ -227,6 +247,18 @@ class RandomRun {
       cluster_.Violated(
           "L2", fmt::format("{} jobs are on record and do not end", tree.pointers().size()));
     }
+  }
+
+  // The client is told nothing, or that it failed, and does not ask again: what is on record runs
+  // all the same, also when the leader does not change any more.
+  void SubmitIntoSilence(Random& random) {
+    const SimulatedJob job = SimulatedJob::Single(random, seconds(1));
+    const bool applied = random.Next() % 2 == 0;
+    const size_t leader = cluster_.Leader();
+    if (IsBroken() || leader == SimulatedCluster::kNobody) return;
+    cluster_.DropNextAnswer(leader, applied ? LostAnswer::kApplied : LostAnswer::kNotApplied,
+                            SimulatedCluster::Paths().jobs() + "/");
+    client_->SubmitOnce(job, leader);
   }
 
   void CheckSlots() {

@@ -9,6 +9,18 @@ namespace {
 // silent may also have come back just too late.
 constexpr Duration kSilenceCounts = std::chrono::seconds(25);
 
+bool IsAsSubmitted(const LaunchSpec& spec, const SimulatedJob& job) {
+  if (spec.id.vertex >= job.vertices.size()) return false;
+  const uint32_t parallelism = job.vertices[spec.id.vertex].parallelism;
+  const auto says = [&](const char* name, const std::string& value) {
+    return std::ranges::find(spec.env, std::pair(std::string(name), value)) != spec.env.end();
+  };
+  return spec.id.subtask < parallelism && spec.timeout == Duration::zero() &&
+         spec.command == std::vector<std::string>{"run", std::to_string(spec.id.subtask)} &&
+         says("BATON_PARALLELISM", std::to_string(parallelism)) &&
+         says("BATON_VERTEX_ID", fmt::format("v{}", spec.id.vertex));
+}
+
 }  // namespace
 
 Recorder::Recorder(ExecutorPtr executor, std::shared_ptr<TreeJudge> tree, OnViolation on_violation)
@@ -57,11 +69,13 @@ FakeProcessLauncher::Script Recorder::ScriptFor(const std::string& worker, Epoch
     violated_("I4", fmt::format("{} obeys a deployment of {} in epoch {}", worker,
                                 spec.id.ToString(), obeyed.value));
   }
-  if (spec.command != std::vector<std::string>{"run", std::to_string(spec.id.subtask)}) {
-    violated_("I8", spec.id.ToString() + " is told to run what nobody submitted");
-  }
   FakeProcessLauncher::Script script;
-  const auto& vertex = JobOf(spec.id.job).vertices.at(spec.id.vertex);
+  const SimulatedJob& job = JobOf(spec.id.job);
+  if (!IsAsSubmitted(spec, job)) {
+    violated_("I8", spec.id.ToString() + " is told to run what nobody submitted");
+    return script;
+  }
+  const auto& vertex = job.vertices.at(spec.id.vertex);
   script.runs_for = vertex.runs_for;
   const Subtask subtask{spec.id.job, spec.id.vertex, spec.id.subtask};
   if (history_[subtask].failures < vertex.failures) script.exit_code = 1;

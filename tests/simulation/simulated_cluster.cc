@@ -27,12 +27,13 @@ SimulatedCluster::SimulatedCluster(uint64_t seed, Shape shape, OnViolation on_vi
       http_(std::make_shared<SimulatedHttp>(network_, NewRandom())) {
   log::SetSink([this](log::Level level, const std::string& line) { OnLogLine(level, line); });
   SetFaultPointHandler([this](std::string_view name) { OnFaultPoint(name); });
-  SetJitter(Duration::zero());
   coordination_executor_ = NewExecutor("coordination");
   client_executor_ = NewExecutor("client");
   auto tree = std::make_shared<TreeJudge>(
       Paths(), [this](const std::string& digest) { return CopiesOf(digest); }, violated_);
   tree->DemandCopies(SettingsOf({}).store.replication.min_copies);
+  JudgeLeadership(tree);
+  SetJitter(Duration::zero());
   coordination_ =
       std::make_shared<EmbeddedCoordinationServer>(coordination_executor_, tree, ZnodeTree());
   admin_ = NewEmbeddedClient(coordination_, client_executor_, kSession);
@@ -44,6 +45,10 @@ SimulatedCluster::SimulatedCluster(uint64_t seed, Shape shape, OnViolation on_vi
   for (size_t i = 0; i < shape_.replicas; ++i) {
     replicas_.push_back({"d" + std::to_string(i), std::make_shared<ManualClock>(),
                          std::make_shared<FakeDisk>(), nullptr});
+    replicas_.back().disk->Listen(
+        [tree, name = replicas_.back().name](const std::string& family, const std::string& key) {
+          if (family == "job-graph") tree->OnGraphDeleted(key, name);
+        });
     StartReplica(i);
   }
   for (size_t i = 0; i < shape_.workers; ++i) {
@@ -52,8 +57,22 @@ SimulatedCluster::SimulatedCluster(uint64_t seed, Shape shape, OnViolation on_vi
   }
 }
 
+void SimulatedCluster::JudgeLeadership(const std::shared_ptr<TreeJudge>& tree) {
+  leadership_judge_ =
+      std::make_unique<LeadershipJudge>(client_executor_, network_, tree, violated_);
+  tree->ListenToElections([this](const pb::LeaderRecord& winner, const std::string& previous) {
+    leadership_judge_->OnElected(winner, previous);
+  });
+  network_->KeepTime(client_executor_);
+  network_->Overhear(
+      [this](const std::string& from, const std::string& to, const std::string& frame) {
+        leadership_judge_->OnFrame(from, to, frame);
+      });
+}
+
 SimulatedCluster::~SimulatedCluster() {
   SetFaultPointHandler(nullptr);
+  network_->Overhear(nullptr);
   for (size_t i = 0; i < workers_.size(); ++i) KillWorker(i);
   for (size_t i = 0; i < replicas_.size(); ++i) KillReplica(i);
   client_executor_->Kill();
@@ -137,6 +156,7 @@ void SimulatedCluster::ExpectAllEnd(Duration limit) {
 void SimulatedCluster::SetJitter(Duration more) {
   network_->SetLatency(std::chrono::microseconds(100), std::chrono::microseconds(400) + more);
   http_->SetJitter(more);
+  leadership_judge_->OnJitter(more);
 }
 
 size_t SimulatedCluster::CountGraphs() const {
@@ -197,6 +217,8 @@ void SimulatedCluster::StartReplica(size_t replica) {
     const absl::Status status = replica->Start(address);
     if (!status.ok()) violated_("L1", "a replica does not start: " + status.ToString());
   });
+  if (shape_.two_names) network_->AddName(NameOf(node), node.name + ":6123");
+  leadership_judge_->OnStarted(node.name);
   node.process = std::move(process);
 }
 
@@ -214,19 +236,23 @@ void SimulatedCluster::LoseReplicaHost(size_t replica) {
 void SimulatedCluster::BuryReplica(ReplicaNode& node) {
   const auto process = std::exchange(node.process, nullptr);
   graveyard_.push_back(process);
+  leadership_judge_->OnStopped(node.name);
   http_->Kill(node.name);
   for (const auto& executor : std::vector(process->executors)) executor->Kill();
 }
 
 void SimulatedCluster::PauseReplica(size_t replica) {
+  leadership_judge_->OnStopped(ReplicaName(replica));
   for (const auto& executor : replicas_[replica].process->executors) executor->Pause();
 }
 
 void SimulatedCluster::ResumeReplica(size_t replica) {
+  leadership_judge_->OnResumed(ReplicaName(replica));
   for (const auto& executor : replicas_[replica].process->executors) executor->Resume();
 }
 
 void SimulatedCluster::HangLeader(size_t replica) {
+  leadership_judge_->OnStopped(ReplicaName(replica));
   for (const auto& executor : replicas_[replica].process->executors) {
     if (executor->name().ends_with("/leader")) executor->Pause();
   }
@@ -241,8 +267,9 @@ void SimulatedCluster::DisconnectFromCoordination(size_t replica,
   coordination_->Disconnect(replicas_[replica].process->client, cut);
 }
 
-void SimulatedCluster::DropNextAnswer(size_t replica, EmbeddedCoordinationServer::LostAnswer lost) {
-  coordination_->DropNextAnswer(replicas_[replica].process->client, lost);
+void SimulatedCluster::DropNextAnswer(size_t replica, EmbeddedCoordinationServer::LostAnswer lost,
+                                      const std::string& folder) {
+  coordination_->DropNextAnswer(replicas_[replica].process->client, lost, folder);
 }
 
 void SimulatedCluster::ReconnectToCoordination(size_t replica) {
@@ -295,12 +322,16 @@ void SimulatedCluster::OnFaultPoint(std::string_view name) {
 
 // ---- TaskManagers
 
+std::string SimulatedCluster::NameOf(const ReplicaNode& replica) const {
+  return replica.name + (shape_.two_names ? ".lan:6123" : ":6123");
+}
+
 TaskExecutorOptions SimulatedCluster::WorkerOptions(const std::string& name) const {
   TaskExecutorOptions options;
   options.cluster_id = kClusterId;
   options.id = TaskManagerId(name);
   for (const ReplicaNode& replica : replicas_) {
-    options.dispatchers.push_back(replica.name + ":6123");
+    options.dispatchers.push_back(NameOf(replica));
   }
   options.slots = shape_.slots;
   options.host = name;

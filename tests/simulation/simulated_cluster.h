@@ -24,6 +24,7 @@
 #include "ha/embedded_coordination.h"
 #include "taskmanager/task_executor.h"
 #include "tests/rpc/fake_frame_transport.h"
+#include "tests/simulation/leadership_judge.h"
 #include "tests/simulation/recorder.h"
 #include "tests/simulation/simulated_http.h"
 #include "tests/simulation/violation.h"
@@ -39,6 +40,7 @@ class SimulatedCluster {
     size_t workers = 2;
     uint32_t slots = 8;
     CollectionOptions collection = {};
+    bool two_names = false;  // TaskManagers are told another name of each replica than it says
   };
   static constexpr Duration kLease = std::chrono::seconds(20);
   static constexpr Duration kSession = std::chrono::seconds(10);
@@ -104,8 +106,8 @@ class SimulatedCluster {
   void ResumeWorker(size_t worker);
 
   // What this host takes for the time, from now on.
-  void SetClockOfReplica(size_t replica, ManualClock clock) { *replicas_[replica].clock = clock; }
-  void SetClockOfWorker(size_t worker, ManualClock clock) { *workers_[worker].clock = clock; }
+  ManualClock& ClockOfReplica(size_t replica) { return *replicas_[replica].clock; }
+  ManualClock& ClockOfWorker(size_t worker) { return *workers_[worker].clock; }
 
   // Links between processes, by name ("d0", "t1").
   const std::string& ReplicaName(size_t replica) const { return replicas_[replica].name; }
@@ -116,7 +118,9 @@ class SimulatedCluster {
   void DisconnectFromCoordination(size_t replica, EmbeddedCoordinationServer::Cut cut);
   void ReconnectToCoordination(size_t replica);
   // The next change that this replica makes there takes its effect or not; its answer is lost.
-  void DropNextAnswer(size_t replica, EmbeddedCoordinationServer::LostAnswer lost);
+  // With `folder`: the next change below it.
+  void DropNextAnswer(size_t replica, EmbeddedCoordinationServer::LostAnswer lost,
+                      const std::string& folder = "");
   void PauseCoordination() { coordination_executor_->Pause(); }
   void ResumeCoordination() { coordination_executor_->Resume(); }
   // Of an operator with a shell there.
@@ -173,7 +177,10 @@ class SimulatedCluster {
     std::shared_ptr<WorkerProcess> earlier = nullptr;
   };
 
+  void JudgeLeadership(const std::shared_ptr<TreeJudge>& tree);
   ReplicaSettings SettingsOf(const ReplicaNode& node) const;
+  // By which TaskManagers find it at first.
+  std::string NameOf(const ReplicaNode& replica) const;
   void BuryReplica(ReplicaNode& node);
   void BuryWorker(WorkerNode& node);
   void OnFaultPoint(std::string_view name);
@@ -194,6 +201,7 @@ class SimulatedCluster {
   EmbeddedCoordinationServerPtr coordination_;
   CoordinationClientPtr admin_;
   std::shared_ptr<Recorder> recorder_;
+  std::unique_ptr<LeadershipJudge> leadership_judge_;
   std::vector<ReplicaNode> replicas_;
   std::vector<WorkerNode> workers_;
   std::vector<std::shared_ptr<void>> graveyard_;

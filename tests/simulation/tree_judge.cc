@@ -65,9 +65,17 @@ void TreeJudge::SeeEpoch(const Data& node) {
   if (has_members_ && !members_.contains(winner)) {
     violated_("I3", fmt::format("{} leads epoch {} and is no member", winner, record.epoch()));
   }
+  const bool is_new = record.epoch() > epoch_;
   epoch_ = std::max<uint64_t>(epoch_, record.epoch());
-  leader_ = record.replica_id();
+  const std::string previous = std::exchange(leader_, record.replica_id());
   incarnation_ = record.incarnation();
+  if (is_new && on_elected_) on_elected_(record, previous);
+}
+
+std::set<std::string> TreeJudge::member_ids() const {
+  std::set<std::string> ids;
+  for (const std::string& member : members_) ids.insert(member.substr(0, member.find('@')));
+  return ids;
 }
 
 void TreeJudge::SeeMembers(const Data& node) {
@@ -151,6 +159,13 @@ void TreeJudge::CheckCopies() const {
   for (const auto& [job, pointer] : pointers_) {
     if (excused_.contains(job) || copies_of_(pointer.graph_digest()) > 0) continue;
     violated_("I8", job.ToString() + ": no disk holds its graph any more");
+  }
+}
+
+void TreeJudge::OnGraphDeleted(const std::string& digest, const std::string& replica) const {
+  for (const auto& [job, pointer] : pointers_) {
+    if (excused_.contains(job) || pointer.graph_digest() != digest) continue;
+    violated_("I8", fmt::format("{} deletes the graph of {}", replica, job.ToString()));
   }
 }
 

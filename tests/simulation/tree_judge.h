@@ -3,7 +3,8 @@
 //
 //   I1 a pointer goes only when its result comes   I3 epochs grow by one; what is written carries
 //   I7 a result never changes or goes              the newest; a member leads
-//   I8 what a pointer names is on min-copies disks when it is committed, and on one ever after
+//   I8 what a pointer names is on min-copies disks when it is committed, and on one ever after; no
+//      replica deletes it
 //
 // Single-threaded, as the simulation is. Keeps the records it has seen, so that others may ask.
 
@@ -39,6 +40,10 @@ class TreeJudge final : public Journal {
         violated_(std::move(on_violation)) {}
 
   void Listen(Listener listener) { listener_ = std::move(listener); }
+  // A new epoch begins; `previous` led before (empty: nobody).
+  using OnElected =
+      std::function<void(const pb::LeaderRecord& winner, const std::string& previous)>;
+  void ListenToElections(OnElected on_elected) { on_elected_ = std::move(on_elected); }
   void DemandCopies(size_t copies) { min_copies_ = copies; }
   // Somebody else writes to this job's record: nothing holds for it any more.
   void Excuse(const JobId& job) { excused_.insert(job); }
@@ -48,6 +53,8 @@ class TreeJudge final : public Journal {
   void Append(JournalRecord record, AppendCallback callback) override;
   void Load(LoadCallback callback) override { callback(TreeImage()); }
 
+  // A replica has taken it off its disk: never while a pointer names it.
+  void OnGraphDeleted(const std::string& digest, const std::string& replica) const;
   // Every pointer's graph is readable somewhere, at this instant.
   void CheckCopies() const;
   // The fewest undamaged copies of any pointer's graph; SIZE_MAX without pointers.
@@ -65,6 +72,7 @@ class TreeJudge final : public Journal {
   const std::map<JobId, pb::JobPointer>& pointers() const { return pointers_; }
   size_t results() const { return outcomes_.size(); }
   size_t members() const { return members_.size(); }
+  std::set<std::string> member_ids() const;
 
  private:
   using Data = std::optional<NodeData>;
@@ -80,6 +88,7 @@ class TreeJudge final : public Journal {
   const CopiesOf copies_of_;
   const OnViolation violated_;
   Listener listener_;
+  OnElected on_elected_;
   size_t min_copies_ = 0;
 
   uint64_t epoch_ = 0;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,6 +30,10 @@ class FakeDisk {
  public:
   using Place = std::pair<std::string, std::string>;  // family, key
 
+  // Hears of everything that a process deletes.
+  using OnDeleted = std::function<void(const std::string& family, const std::string& key)>;
+  void Listen(OnDeleted on_deleted) { on_deleted_ = std::move(on_deleted); }
+
   void SetFull(bool full) {
     Locked([&] { full_ = full; });
   }
@@ -36,11 +41,13 @@ class FakeDisk {
   void SetBroken(bool broken) {
     Locked([&] { broken_ = broken; });
   }
-  void FlipBit(const std::string& family, const std::string& key) {
+  // The lowest of a byte: the middle one, or that of a number (which goes round).
+  void FlipBit(const std::string& family, const std::string& key,
+               std::optional<uint64_t> byte = std::nullopt) {
     Locked([&] {
       auto it = synced_.find({family, key});
       if (it == synced_.end() || it->second.empty()) return;
-      it->second[it->second.size() / 2] ^= 1;
+      it->second[byte.value_or(it->second.size() / 2) % it->second.size()] ^= 1;
       damaged_.insert({family, key});
     });
   }
@@ -95,7 +102,9 @@ class FakeDisk {
         if (write.value) {
           synced_[{write.family, write.key}] = *write.value;
         } else {
-          synced_.erase({write.family, write.key});
+          if (synced_.erase({write.family, write.key}) > 0 && on_deleted_) {
+            on_deleted_(write.family, write.key);
+          }
         }
       }
       return absl::OkStatus();
@@ -106,6 +115,7 @@ class FakeDisk {
   // Guarded by mutex_:
   std::map<Place, std::string> synced_;
   std::set<Place> damaged_;  // by FlipBit, since it was written
+  OnDeleted on_deleted_;
   bool full_ = false;
   bool broken_ = false;
   size_t syncs_ = 0;

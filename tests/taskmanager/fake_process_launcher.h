@@ -98,9 +98,7 @@ class FakeProcessLauncher final : public ProcessLauncher,
 
   void SetLeaseDeadline(TimePoint deadline) override {
     lease_deadline_ = std::max(lease_deadline_, deadline);
-    guardian_->PostAfter(
-        lease_deadline_ - guardian_->Now(),
-        IfAlive(weak_from_this(), [](FakeProcessLauncher& self) { self.CheckLease(); }));
+    WatchLease();
   }
 
   void ReadLog(const ExecutionAttemptId& id, const std::string& stream, uint64_t offset,
@@ -269,9 +267,19 @@ class FakeProcessLauncher final : public ProcessLauncher,
     while (!processes_.empty()) End(processes_.begin()->first, Report(outcome, failure));
   }
 
-  void CheckLease() {
+  void WatchLease() {
+    guardian_->PostAfter(lease_deadline_ - guardian_->Now(),
+                         IfAlive(weak_from_this(), [watched = lease_deadline_](auto& self) {
+                           self.CheckLease(watched);
+                         }));
+  }
+
+  // A timer keeps its rate when its clock is slowed: it may come before the deadline.
+  void CheckLease(TimePoint watched) {
     if (guardian_->Now() >= lease_deadline_) {
       EndAll(pb::FinalReport::LEASE_EXPIRED, "the lease ended");
+    } else if (watched == lease_deadline_) {
+      WatchLease();
     }
   }
 
