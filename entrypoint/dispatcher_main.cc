@@ -203,16 +203,18 @@ int Serve(const Config& config) {
       pools.shared,
       fmt::format("{}:{}", config.Get(options::kRestAddress), config.Get(options::kRestPort)),
       HttpServerLimitsFrom(config), replica->rest());
-  if (!server.ok()) return Fail(WithAdvice(server.status(), options::kRestPort.key));
+  // What was made since stands on the threads.
+  const auto fail = [&threads](const absl::Status& why) {
+    threads.Stop();
+    return Fail(why);
+  };
+  if (!server.ok()) return fail(WithAdvice(server.status(), options::kRestPort.key));
   std::string rest_address = config.Get(options::kRestAdvertisedAddress);
   if (rest_address.empty()) rest_address = (*server)->address();
   const absl::Status started = RunOn(executor, [&] { return replica->Start(rest_address); });
-  if (!started.ok()) return Fail(WithAdvice(started, options::kRpcPort.key));
+  if (!started.ok()) return fail(WithAdvice(started, options::kRpcPort.key));
   const absl::Status announced = Announce(config, replica, rest_address, embedded->get());
-  if (!announced.ok()) {
-    threads.Stop();
-    return Fail(announced);
-  }
+  if (!announced.ok()) return fail(announced);
 
   auto watchdog = StartWatchdog(pools.watchdog, replica);
   log::Info("stopping signal={}", WaitForSignal());

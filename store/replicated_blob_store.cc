@@ -53,7 +53,7 @@ class Pull : public std::enable_shared_from_this<Pull> {
   void AskNext() {
     if (!callback_) return;
     if (to_ask_.empty()) {
-      if (outstanding_ == 0) AskBusyOnesAgain();
+      if (outstanding_ == 0 && to_be_asked_again_ == 0) Answer(Failure());
       return;
     }
     const Peer peer = to_ask_.front();
@@ -64,14 +64,14 @@ class Pull : public std::enable_shared_from_this<Pull> {
     pb::Envelope request;
     request.mutable_get_blob()->set_kind(std::string(ToString(blob_.kind)));
     request.mutable_get_blob()->set_digest(blob_.digest);
-    link->Call(std::move(request), its_.options.pull_timeout,
+    const Duration left = give_up_at_ - its_.executor->Now();
+    link->Call(std::move(request), std::max(left, kAskAnotherAfter),
                BindTo(its_.executor, [self = shared_from_this(), peer,
                                       id = link->peer().id()](absl::StatusOr<pb::Envelope> reply) {
                  self->OnReply(peer, id, std::move(reply));
                }));
-    its_.executor->PostAfter(kAskAnotherAfter, [weak = weak_from_this(), round = round_] {
-      auto self = weak.lock();
-      if (self && self->round_ == round) self->AskNext();
+    its_.executor->PostAfter(kAskAnotherAfter, [weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->AskNext();
     });
   }
 
@@ -89,17 +89,18 @@ class Pull : public std::enable_shared_from_this<Pull> {
       corrupt_ = true;
     } else if (!reply.ok()) {
       unsure_[id] = Message(reply.status());
-      if (absl::IsResourceExhausted(reply.status())) busy_.push_back(peer);
+      if (absl::IsResourceExhausted(reply.status())) AskAgainLater(peer);
     }
     AskNext();
   }
 
-  void AskBusyOnesAgain() {
-    if (busy_.empty() || its_.executor->Now() >= give_up_at_) return Answer(Failure());
-    ++round_;  // the timers of this one must not begin the next one early
-    its_.executor->PostAfter(kAskBusyOnesAfter, [self = shared_from_this(), round = round_] {
-      if (self->round_ != round) return;
-      self->to_ask_ = std::exchange(self->busy_, {});
+  // Whatever the others do: it may be that one of them never answers.
+  void AskAgainLater(const Peer& peer) {
+    if (its_.executor->Now() + kAskBusyOnesAfter >= give_up_at_) return;
+    ++to_be_asked_again_;
+    its_.executor->PostAfter(kAskBusyOnesAfter, [self = shared_from_this(), peer] {
+      --self->to_be_asked_again_;
+      self->to_ask_.push_back(peer);
       self->AskNext();
     });
   }
@@ -138,9 +139,8 @@ class Pull : public std::enable_shared_from_this<Pull> {
   const TimePoint give_up_at_;       // busy ones are not asked again after it
   bool corrupt_;                     // a copy was, somewhere
   BlobStore::GetCallback callback_;  // null once it is answered
-  std::deque<Peer> to_ask_;          // in this round
-  std::deque<Peer> busy_;            // the next one's
-  uint64_t round_ = 0;
+  std::deque<Peer> to_ask_;          // next
+  size_t to_be_asked_again_ = 0;     // busy ones, whose timers run
   size_t outstanding_ = 0;
   std::map<std::string, std::string> unsure_;  // peers that have not told what they hold, and why
 };

@@ -92,6 +92,7 @@ void PointerWriter::OnCommitted(absl::Status status) {
 // Want of a majority, an outcome that nobody knows, or a crowd before the store: a queue that is
 // full at the instant of an election storm is empty a second later.
 bool PointerWriter::MayPassSoon(const absl::Status& status) {
+  if (!absl::IsResourceExhausted(status)) crowded_since_.reset();
   if (absl::IsUnavailable(status) || MayHaveHappened(status)) return true;
   if (!absl::IsResourceExhausted(status)) return false;
   if (!crowded_since_) crowded_since_ = executor_->Now();

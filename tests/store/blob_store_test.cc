@@ -229,6 +229,22 @@ TEST_F(BlobStoreTest, ABusyPeerIsAskedAgain) {
   EXPECT_EQ(*found, kBytes);
 }
 
+TEST_F(BlobStoreTest, ABusyPeerIsAskedAgainWhileAnotherIsSilent) {
+  AddPeer("a-silent").executor->Pause();
+  FakePeer& b = AddPeer("b");
+  ASSERT_TRUE(Put(*b.local, kBytes).ok());
+  RequestDesk desk(*b.server, b.executor);
+  auto busy = std::make_shared<BusyPeer>(b.local);
+  ServeBlobs(desk, busy);
+  auto answer = NewAnswer<absl::StatusOr<std::string>>();
+  NewStore(2)->Get(BlobKind::kJobGraph, kDigest, Fill(answer));
+  scheduler_.AdvanceBy(std::chrono::seconds(2));
+  EXPECT_GE(busy->asked, 3);
+  busy->busy = false;
+  const auto found = Await(answer);
+  ASSERT_TRUE(found.ok()) << found.status();
+}
+
 TEST_F(BlobStoreTest, WhereAPeerDidNotSayNothingIsSaidOfTheBlob) {
   RequestDesk desk(*AddPeer("busy").server, executor_);
   ServeBlobs(desk, std::make_shared<BusyPeer>(local_));
