@@ -33,7 +33,7 @@ class JobId {
   static JobId FromBytes(const std::array<uint8_t, 16>& bytes) { return JobId(bytes); }
 
   std::string ToString() const;
-  // The first hex digit: the bucket of the job's znode (docs/decisions/0034).
+  // The first hex digit: the bucket of the job's znode (docs/decisions/0029).
   std::string Bucket() const { return ToString().substr(0, 1); }
   const std::array<uint8_t, 16>& bytes() const { return bytes_; }
 
