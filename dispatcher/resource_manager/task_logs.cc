@@ -40,6 +40,10 @@ void ResourceManager::ReadLog(const TaskManagerId& task_manager, const Execution
     return callback(
         Unavailable("TaskManager {}, which has the log, is not connected", task_manager.value()));
   }
+  // After a failover: whoever has it may not have registered yet, so "nobody" would be a lie.
+  if (!roster_settled()) {
+    return callback(Unavailable("not all TaskManagers have registered with this leader yet"));
+  }
   // All at once; the first that has it answers.
   struct Asked {
     DispatcherGateway::Callback<TaskLogChunk> callback;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "tests/dispatcher/worker_fixture.h"
 
 namespace baton {
@@ -97,6 +99,24 @@ TEST_F(OrdersTest, ARefusalInTheNameOfAnEndedRegistrationDoesNotSilenceTheNextOn
   worker.answers_orders = true;
   Add(second);
   EXPECT_EQ(worker.deployed.size(), 1u) << "it takes tasks";
+}
+
+TEST_F(OrdersTest, NobodyHasALogIsSaidOnlyWhenEverybodyHasRegistered) {
+  EnlistForEarlierLeader("absent");
+  MakeResourceManager();
+  std::optional<absl::Status> answer;
+  const auto read = [&] {
+    rm_->ReadLog(TaskManagerId(), {JobId::FromKey("job"), 0, 0, 0, Epoch{1}},
+                 {JobId::FromKey("job"), "a", 0, 0, "stdout", 0, 1 << 20},
+                 [&](auto chunk) { answer = chunk.status(); });
+  };
+  read();
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(absl::IsUnavailable(*answer)) << *answer;
+  PassTime(seconds(25));
+  ASSERT_TRUE(rm_->roster_settled());
+  read();
+  EXPECT_TRUE(absl::IsNotFound(*answer)) << *answer;
 }
 
 // P7: a hundred readers of the logs of one TaskManager behind a slow network, a mebibyte each. What
