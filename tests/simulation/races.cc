@@ -129,7 +129,10 @@ std::optional<Fault> Races::LeaderAndWorkerApart(const Cast& cast, Random& rando
     cluster_.network().Cut(w, cluster_.ReplicaName(i));
   }
   for (size_t i = 0; i < cluster_.workers(); ++i) {
-    if (i != worker) cluster_.network().Cut(l, cluster_.WorkerName(i));
+    if (i == worker) continue;
+    cluster_.network().Cut(l, cluster_.WorkerName(i));
+    // What ends there may be counted as lost before its report comes through.
+    cluster_.recorder().BeginHarm(cluster_.WorkerName(i));
   }
   cluster_.DisconnectFromCoordination(leader, random.Next() % 2 == 0 ? Cut::kSilent : Cut::kReset);
   return Fault{fmt::format("{} and {} are apart from all others", l, w),
@@ -140,6 +143,7 @@ std::optional<Fault> Races::LeaderAndWorkerApart(const Cast& cast, Random& rando
                  }
                  for (size_t i = 0; i < cluster_.workers(); ++i) {
                    cluster_.network().Heal(l, cluster_.WorkerName(i));
+                   if (i != worker) cluster_.recorder().EndHarm(cluster_.WorkerName(i));
                  }
                  cluster_.HealWorker(worker);
                  if (cluster_.IsAlive(leader)) cluster_.ReconnectToCoordination(leader);

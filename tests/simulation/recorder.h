@@ -57,6 +57,9 @@ class Recorder : public std::enable_shared_from_this<Recorder> {
   FakeProcessLauncher::Observer ObserverOf(const std::string& worker);
 
   void OnAcknowledged(const JobId& job);
+  // Its graph cannot be read, so nobody can end its tasks before they are told of: if it is
+  // cancelled, its result comes at once, and they are ended after it (JobManagerRunner).
+  void OnQuarantined(const JobId& job) { quarantined_.insert(job); }
   void OnCancelAcknowledged(const JobId& job) { cancelled_.insert(job); }
 
   const std::set<JobId>& acknowledged() const { return acknowledged_; }
@@ -116,6 +119,7 @@ class Recorder : public std::enable_shared_from_this<Recorder> {
   std::map<Subtask, Live> live_;
   std::set<JobId> acknowledged_;
   std::set<JobId> cancelled_;
+  std::set<JobId> quarantined_;           // at any time
   std::map<std::string, size_t> harmed_;  // workers, by how many faults
   size_t silent_ = 0;
   TimePoint silence_until_;  // of the last that ended

@@ -97,6 +97,12 @@ size_t SimulatedCluster::CopiesOf(const std::string& digest) const {
 void SimulatedCluster::OnLogLine(log::Level level, const std::string& line) {
   if (on_trace_) on_trace_(line);
   if (level != log::Level::kError) return;
+  constexpr std::string_view kQuarantined = "job is in quarantine job_id=";
+  if (const size_t at = line.find(kQuarantined); at != std::string::npos) {
+    const size_t from = at + kQuarantined.size();
+    const auto job = JobId::Parse(line.substr(from, line.find(' ', from) - from));
+    if (job.ok()) recorder_->OnQuarantined(*job);
+  }
   const bool explained = std::ranges::any_of(
       explained_, [&](const std::string& text) { return line.find(text) != std::string::npos; });
   if (!explained) violated_("log", "an error that no fault explains: " + line);
