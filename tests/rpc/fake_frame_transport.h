@@ -271,10 +271,12 @@ class SimulatedNetwork::Connection final : public FrameConnection,
   void OnFrame(std::string frame) {
     if (!open()) return;
     if (frame.size() > frame_limit_) return Break(InvalidArgument("a frame over the limit"));
-    if (!started_) {
-      early_.push_back([self = this, frame = std::move(frame)] { self->OnFrame(frame); });
-      return;
-    }
+    if (started_) return Hand(std::move(frame));
+    // Kept, also when the other side has closed before this one starts.
+    early_.push_back([self = this, frame = std::move(frame)] { self->Hand(frame); });
+  }
+
+  void Hand(std::string frame) {
     if (callbacks_.on_frame) callbacks_.on_frame(std::move(frame));
   }
 

@@ -82,6 +82,25 @@ TEST_F(SimulatedNetworkTest, FramesKeepTheirOrderOnASlowClock) {
   EXPECT_EQ(*received_.at(0), sent);
 }
 
+// As a guardian's answer to a probe: said and closed before the other side has begun to listen.
+TEST_F(SimulatedNetworkTest, WhatWasSaidBeforeTheCloseIsHeardByWhoStartsLater) {
+  FrameConnectionPtr late;
+  auto listener = b_->Listen("b:2", executor_b_,
+                             [&](const FrameConnectionPtr& connection) { late = connection; });
+  auto connection = Connect("b:2");
+  ASSERT_NE(late, nullptr);
+  connection->Send("said");
+  connection->Close();
+  scheduler_.AdvanceBy(seconds(1));
+  Frames heard;
+  bool closed = false;
+  late->Start({.on_frame = [&](std::string frame) { heard.push_back(std::move(frame)); },
+               .on_closed = [&](absl::Status) { closed = true; }});
+  scheduler_.AdvanceBy(seconds(1));
+  EXPECT_EQ(heard, Frames{"said"});
+  EXPECT_TRUE(closed);
+}
+
 TEST_F(SimulatedNetworkTest, OneOfTwoConnectionsIsStuckOrBreaks) {
   auto first = Connect("b.lan:1"), second = Connect("b:1");
   EXPECT_EQ(network_->AddressesBetween("a", "b"), (Frames{"b.lan:1", "b:1"}));
