@@ -270,6 +270,8 @@ void SimulatedCluster::ExpireSession(size_t replica) {
 
 void SimulatedCluster::DisconnectFromCoordination(size_t replica,
                                                   EmbeddedCoordinationServer::Cut cut) {
+  // Who reached a fault point while a race went on is dead by now, and has no connection.
+  if (!IsAlive(replica)) return;
   coordination_->Disconnect(replicas_[replica].process->client, cut);
 }
 
