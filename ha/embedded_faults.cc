@@ -22,11 +22,7 @@ void EmbeddedCoordinationServer::Disconnect(const CoordinationClientPtr& client,
 void EmbeddedCoordinationServer::Reconnect(const CoordinationClientPtr& client) {
   PostFor(client, [](EmbeddedCoordinationServer& self, Client& of) {
     of.link->Mend();
-    // What was lost meanwhile cannot be told: the client begins a new connection. Also where its
-    // session has ended: the server's host knows nothing of the old connection any more.
-    if (!self.sessions_.contains(of.session_id)) {
-      of.link->Deliver(embedded::ResetMessage{of.last_connection});
-    }
+    // What was lost meanwhile cannot be told: the client begins a new connection.
     self.ResetConnection(of);
   });
 }
