@@ -30,6 +30,14 @@ WallMillis StampedAt(const std::string& stamp) {
   return at;
 }
 
+// A damaged stamp may say anything, also what has no room as a Duration.
+Duration Untouched(WallMillis now, const std::string& stamp) {
+  constexpr WallMillis kLongest = WallMillis{10} * 365 * 24 * 3'600'000;
+  const WallMillis at = std::max<WallMillis>(StampedAt(stamp), 0);
+  return std::chrono::milliseconds(
+      std::clamp<WallMillis>(std::max<WallMillis>(now, 0) - at, 0, kLongest));
+}
+
 // Which blobs are being stored and collected at this moment. Shared with the callbacks of the
 // engine, which must not own the engine: it would end on its own thread.
 class Traffic {
@@ -170,21 +178,20 @@ class KvLocalBlobStore final : public LocalBlobStore,
 
   void ReadStamp(BlobKind kind, std::shared_ptr<Page> page, size_t i, StepDone done) {
     const std::string key = StampKey(kind, page->blobs[i].digest);
-    engine_->Get(
-        kStampFamily, key,
-        BindTo(executor_, IfAlive(weak_from_this(),
-                                  [page, i, key, done = std::move(done)](
-                                      KvLocalBlobStore& self,
-                                      absl::StatusOr<std::optional<std::string>> found) mutable {
-                                    if (!found.ok()) return done(found.status());
-                                    if (!found->has_value())
-                                      return self.WriteStamp(key, std::move(done));
-                                    StoredBlob& blob = page->blobs[i];
-                                    blob.stamp = **std::move(found);
-                                    blob.untouched = std::chrono::milliseconds(std::max<WallMillis>(
-                                        0, self.executor_->WallNow() - StampedAt(blob.stamp)));
-                                    done(absl::OkStatus());
-                                  })));
+    engine_->Get(kStampFamily, key,
+                 BindTo(executor_,
+                        IfAlive(weak_from_this(),
+                                [page, i, key, done = std::move(done)](
+                                    KvLocalBlobStore& self,
+                                    absl::StatusOr<std::optional<std::string>> found) mutable {
+                                  if (!found.ok()) return done(found.status());
+                                  if (!found->has_value())
+                                    return self.WriteStamp(key, std::move(done));
+                                  StoredBlob& blob = page->blobs[i];
+                                  blob.stamp = **std::move(found);
+                                  blob.untouched = Untouched(self.executor_->WallNow(), blob.stamp);
+                                  done(absl::OkStatus());
+                                })));
   }
 
   // Its page says "no stamp, touched now": nobody can collect it by that.
