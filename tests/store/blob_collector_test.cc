@@ -140,6 +140,24 @@ TEST_F(BlobCollectorTest, AnOrderByAnOldStampDeletesNothing) {
   EXPECT_TRUE(Holds(digest));
 }
 
+// A damaged stamp may be any number: how long ago that was must have room as a Duration.
+TEST_F(BlobCollectorTest, AnAbsurdStampIsADurationAllTheSame) {
+  const std::string digest = Put("a graph");
+  auto engine = std::make_shared<FakeKvEngine>(disk_, executor_, BlobFamilies());
+  for (const char* stamp : {"-30000000000000-3", "-9223372036854775808-1", "9223372036854775807-1",
+                            "99999999999999999999-1", "", "what?"}) {
+    const auto damaged = Run<absl::Status>([&](auto done) {
+      engine->Write({{"blob-stamp", "job-graph/" + digest, stamp}}, std::move(done));
+    });
+    ASSERT_TRUE(damaged.ok()) << damaged;
+    const auto page = *Run<absl::StatusOr<std::vector<StoredBlob>>>(
+        [&](auto done) { local_->List(BlobKind::kJobGraph, "", 10, std::move(done)); });
+    ASSERT_EQ(page.size(), 1u);
+    EXPECT_GE(page[0].untouched, Duration::zero()) << stamp;
+    EXPECT_LE(page[0].untouched, std::chrono::hours(24 * 365 * 10)) << stamp;
+  }
+}
+
 TEST_F(BlobCollectorTest, WhatACommitUnderWayMayReferToStays) {
   const std::string digest = Put("a graph");
   auto pin = pins_->Take(BlobKind::kJobGraph, digest);

@@ -209,40 +209,37 @@ TEST_F(BlobStoreTest, APullPassesASilentPeerBy) {
   EXPECT_EQ(***answer, kBytes);
 }
 
+class BusyPeerTest : public BlobStoreTest {
+ protected:
+  // A Get of what only `peer` has, which is busy for two seconds.
+  void GetFrom(FakePeer& peer, int asked_at_least) {
+    ASSERT_TRUE(Put(*peer.local, kBytes).ok());
+    RequestDesk desk(*peer.server, peer.executor);
+    auto busy = std::make_shared<BusyPeer>(peer.local);
+    ServeBlobs(desk, busy);
+    auto answer = NewAnswer<absl::StatusOr<std::string>>();
+    NewStore(2)->Get(BlobKind::kJobGraph, kDigest, Fill(answer));
+    scheduler_.AdvanceBy(std::chrono::seconds(2));
+    EXPECT_FALSE(answer->has_value()) << (*answer)->status();
+    EXPECT_GE(busy->asked, asked_at_least);
+    EXPECT_LE(busy->asked, 20) << "it is busy as it is";
+    busy->busy = false;
+    const auto found = Await(answer);
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_EQ(*found, kBytes);
+  }
+};
+
 // It has the only copy, and no time to look: that is not "nowhere".
-TEST_F(BlobStoreTest, ABusyPeerIsAskedAgain) {
+TEST_F(BusyPeerTest, IsAskedAgain) {
   FakePeer& b = AddPeer("b");
   AddPeer("c");
-  ASSERT_TRUE(Put(*b.local, kBytes).ok());
-  RequestDesk desk(*b.server, b.executor);
-  auto busy = std::make_shared<BusyPeer>(b.local);
-  ServeBlobs(desk, busy);
-  auto answer = NewAnswer<absl::StatusOr<std::string>>();
-  NewStore(2)->Get(BlobKind::kJobGraph, kDigest, Fill(answer));
-  scheduler_.AdvanceBy(std::chrono::seconds(2));
-  EXPECT_FALSE(answer->has_value()) << (*answer)->status();
-  EXPECT_GE(busy->asked, 5);
-  EXPECT_LE(busy->asked, 20) << "it is busy as it is";
-  busy->busy = false;
-  const auto found = Await(answer);
-  ASSERT_TRUE(found.ok()) << found.status();
-  EXPECT_EQ(*found, kBytes);
+  GetFrom(b, 5);
 }
 
-TEST_F(BlobStoreTest, ABusyPeerIsAskedAgainWhileAnotherIsSilent) {
+TEST_F(BusyPeerTest, IsAskedAgainWhileAnotherIsSilent) {
   AddPeer("a-silent").executor->Pause();
-  FakePeer& b = AddPeer("b");
-  ASSERT_TRUE(Put(*b.local, kBytes).ok());
-  RequestDesk desk(*b.server, b.executor);
-  auto busy = std::make_shared<BusyPeer>(b.local);
-  ServeBlobs(desk, busy);
-  auto answer = NewAnswer<absl::StatusOr<std::string>>();
-  NewStore(2)->Get(BlobKind::kJobGraph, kDigest, Fill(answer));
-  scheduler_.AdvanceBy(std::chrono::seconds(2));
-  EXPECT_GE(busy->asked, 3);
-  busy->busy = false;
-  const auto found = Await(answer);
-  ASSERT_TRUE(found.ok()) << found.status();
+  GetFrom(AddPeer("b"), 3);
 }
 
 TEST_F(BlobStoreTest, WhereAPeerDidNotSayNothingIsSaidOfTheBlob) {
