@@ -60,6 +60,13 @@ void ResourceManager::ApplyStatus(TaskManagerSession& session, const ExecutionAt
     ++session.active;
     home_[id] = session.id;
   }
+  // What has ended runs no more. Its JobMaster would take it for a stray that is to be cancelled
+  // and awaited; nobody cancels what has ended, so the job would never come to its end (P1).
+  if (!ended && it->second.ended) {
+    return log::Warning(
+        "a TaskManager says of an attempt that has ended that it runs tm={} attempt={}",
+        session.id.value(), id.ToString());
+  }
   if (ended && !it->second.ended) {
     it->second.ended = true;
     --session.active;

@@ -47,6 +47,23 @@ TEST_F(ResourceManagerTest, ASlotIsGivenAgainWhenItsTaskHasEnded) {
   EXPECT_EQ(worker.confirmed.size(), 1u);
 }
 
+// Its JobMaster would wait for the end of a stray that nobody cancels.
+TEST_F(ResourceManagerTest, AnAttemptThatHasEndedDoesNotRunAgain) {
+  MakeResourceManager();
+  TestWorker& worker = Join("tm", 1);
+  TestSource source("job", 1);
+  Add(source);
+  ASSERT_EQ(worker.deployed.size(), 1u);
+  const auto attempt = *FromProto(worker.deployed[0].id());
+  Report(worker, StatusOf(attempt, pb::AttemptStatus::ENDED));
+  Report(worker, StatusOf(attempt, pb::AttemptStatus::RUNNING));
+  ASSERT_EQ(source.reported.size(), 1u);
+  EXPECT_EQ(source.reported[0].status.phase(), pb::AttemptStatus::ENDED);
+  EXPECT_EQ(rm_->Describe()[0].free_slots, 1u);
+  Register(worker, "tm", 1, {StatusOf(attempt, pb::AttemptStatus::RUNNING)});
+  EXPECT_EQ(source.reported.size(), 1u);
+}
+
 TEST_F(ResourceManagerTest, TheMoreUrgentJobGetsTheSlot) {
   MakeResourceManager();
   TestSource low("low", 1), high("high", 1);

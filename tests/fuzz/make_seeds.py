@@ -159,8 +159,39 @@ def damaged_tree():
                   piece(text(1, ids) + text(3, b'FINISHED')))
 
 
+def worker_messages():
+    def step(worker, what, *rest):
+        return bytes([worker, what]) + b''.join(bytes([r]) if isinstance(r, int) else r for r in rest)
+
+    def register(worker, name, slots=2, inventory=0):
+        return step(worker, 3, name, slots, inventory)
+
+    def end(worker, attempt, outcome=1):
+        return step(worker, 4, attempt, 3, outcome)
+
+    ids = bytes.fromhex(JOB_HEX)
+    join = register(0, 0) + step(0, 5, 5)
+    yield 'works', join + b''.join(end(0, i) + step(0, 5, 5) for i in range(5))
+    yield 'fails', join + end(0, 0, 0x11) + step(0, 5, 5) + end(0, 1, 4) + end(0, 2, 7) + end(0, 3, 3)
+    yield 'twice', join + register(1, 0) + register(0, 0x40, 2, 3) + step(0, 6) + register(1, 0x40) + end(1, 0)
+    yield 'ahead', register(0, 1, 1) + step(0, 4, 0xc0, 2, 0) + step(0, 4, 0xc4, 3, 1) + register(0, 1, 9, 2)
+    yield 'refuses', step(0, 7, 1) + join + step(0, 7, 2) + step(0, 5, 30) + step(0, 7, 3) + step(0, 5, 60)
+    yield 'others', join + register(1, 1, 3) + end(1, 0) + end(1, 1) + step(1, 6) + register(1, 1, 3, 0xff)
+    yield 'leaves', join + step(0, 6) + step(0, 5, 30) + register(0, 0, 2, 2) + step(0, 5, 200)
+    for message, what in (('RegisterTaskManager', 0), ('Heartbeat', 1), ('TaskReports', 2)):
+        names = sorted(n for n in os.listdir(os.path.join(ROOT, 'tests/golden/rpc'))
+                       if n.startswith(message + '.'))
+        for name in names:
+            yield name, join + step(0, what, piece(golden('rpc/' + name)))
+    description = text(1, b'tm-9') + text(2, b'x') + number(3, 1 << 31) + number(10, (1 << 64) - (1 << 62))
+    drain = text(9, number(1, (1 << 63) - 1))
+    attempt = text(1, number(2, 1) + number(4, (1 << 32) - 1) + number(5, 1 << 63)) + number(2, 2)
+    yield 'absurd', step(0, 0, piece(text(1, description + drain) + text(3, attempt))) + step(0, 5, 50)
+    yield 'elsewhere', join + step(0, 2, piece(text(2, text(1, text(1, ids)) + number(2, 3))))
+
+
 def main():
-    for make in (job_graphs, rpc_frames, http, stored_records, damaged_tree):
+    for make in (job_graphs, rpc_frames, http, stored_records, damaged_tree, worker_messages):
         name = {'job_graphs': 'job_graph_json'}.get(make.__name__, make.__name__)
         folder = os.path.join(sys.argv[1], name)
         os.makedirs(folder, exist_ok=True)
