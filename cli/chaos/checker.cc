@@ -1,6 +1,7 @@
 #include "cli/chaos/checker.h"
 
 #include <algorithm>
+#include <map>
 
 #include "cli/chaos/numbers.h"
 #include "fmt/core.h"
@@ -34,7 +35,8 @@ std::vector<Verdict> JudgeChaos(const ChaosHistory& history, const ChaosLimits& 
           JudgeAgreement(history, limits),
           JudgeProgress(history, limits),
           JudgeElections(history, limits),
-          JudgeTrend(history)};
+          JudgeTrend(history),
+          JudgeMix(history, limits)};
 }
 
 Verdict JudgeBlobs(const ChaosHistory& history) {
@@ -112,6 +114,27 @@ Verdict JudgeTrend(const ChaosHistory& history) {
   if (late > 2 * early + 1000) {
     verdict.violations.push_back(
         fmt::format("the median time to agree went from {:.0f} to {:.0f} ms", early, late));
+  }
+  return verdict;
+}
+
+// A run proves nothing of a fault that it names and never does.
+Verdict JudgeMix(const ChaosHistory& history, const ChaosLimits& limits) {
+  Verdict verdict{"mix", "every kind of fault that was drawn is done, if not each time"};
+  struct Draws {
+    uint64_t all = 0;
+    uint64_t in_vain = 0;
+  };
+  std::map<std::string, Draws> kinds;
+  for (const ChaosRound& round : history.rounds) {
+    for (const std::string& kind : round.kinds) ++kinds[kind].all;
+    for (const std::string& kind : round.left_out) ++kinds[kind].in_vain;
+  }
+  for (const auto& [kind, draws] : kinds) {
+    ++verdict.checked;
+    if (draws.in_vain < draws.all || draws.all < limits.drawn_in_vain) continue;
+    verdict.violations.push_back(
+        fmt::format("{} was drawn {} times and never done", kind, draws.all));
   }
   return verdict;
 }

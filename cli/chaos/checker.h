@@ -22,6 +22,9 @@ struct ChaosLimits {
   // A deployment that was obeyed in time may write its first line so late.
   double late_start_ms = 5'000;
   uint64_t epochs_per_fault = 6;  // elections under flapping links stay bounded
+  // So often a fault may be drawn that cannot be done just then (the disk is full already), with
+  // nothing to show for it. More is a fault that is never done, and a mix that lacks it.
+  uint64_t drawn_in_vain = 4;
 };
 
 struct Verdict {
@@ -52,5 +55,6 @@ Verdict JudgeAgreement(const ChaosHistory& history, const ChaosLimits& limits); 
 Verdict JudgeProgress(const ChaosHistory& history, const ChaosLimits& limits);   // L2
 Verdict JudgeElections(const ChaosHistory& history, const ChaosLimits& limits);  // L4
 Verdict JudgeTrend(const ChaosHistory& history);                                 // L5
+Verdict JudgeMix(const ChaosHistory& history, const ChaosLimits& limits);        // the run itself
 
 }  // namespace baton

@@ -230,6 +230,7 @@ absl::Status ChaosInjector::Kill(const std::string& name, ActiveFault* active) {
 
 absl::Status ChaosInjector::Stop(const std::string& name, ActiveFault* active) {
   active->stopped.push_back(name);
+  stopped_.insert(name);
   active->done += fmt::format(" {} got SIGSTOP", name);
   return UnlessGone(cluster_->Pause(name));
 }

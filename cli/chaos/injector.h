@@ -107,6 +107,7 @@ class ChaosInjector {
   LocalCluster* const cluster_;
   const Disk disk_;
   bool disk_full_ = false;
+  std::set<std::string> stopped_;   // by a fault that is under way
   std::weak_ptr<DelayLine> delay_;  // the one that there is
   std::optional<Clock::time_point> last_wipe_;
 };

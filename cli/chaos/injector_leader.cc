@@ -71,7 +71,8 @@ bool ChaosInjector::MakeLead(const std::string& replica) {
   const std::string url = cluster_->RestUrl(replica);
   const auto deadline = Clock::now() + kHandOver;
   auto others = Others(replica);
-  std::erase(others, *leader);
+  // Whom a fault has stopped goes on when that fault ends.
+  std::erase_if(others, [&](const std::string& o) { return o == *leader || stopped_.contains(o); });
   for (const std::string& other : others) (void)cluster_->Pause(other);
   (void)(*transfer)->Send("POST", "/v1/leader/transfer");
   bool led = false;

@@ -202,6 +202,7 @@ absl::Status ChaosInjector::End(const ActiveFault& fault) {
     if (auto status = cluster_->Heal(a, b); !status.ok()) return status;
   }
   for (const std::string& name : fault.stopped) {
+    stopped_.erase(name);
     const absl::Status status = cluster_->Resume(name);
     if (!status.ok() && !absl::IsNotFound(status)) return status;
   }
@@ -214,6 +215,7 @@ absl::Status ChaosInjector::End(const ActiveFault& fault) {
 
 absl::Status ChaosInjector::HealAll() {
   if (auto status = cluster_->HealAll(); !status.ok()) return status;
+  stopped_.clear();
   std::vector<std::string> names;
   for (const ClusterNode& node : cluster_->state().nodes) names.push_back(node.name);
   for (const std::string& name : names) {

@@ -312,5 +312,18 @@ TEST_F(Checker, L5FindsRecoveriesThatGetSlower) {
   EXPECT_THAT(Violated(), ElementsAre("L5"));
 }
 
+TEST_F(Checker, TheMixFindsAFaultThatIsNeverDone) {
+  ChaosRound round = history.rounds[0];
+  round.kinds = {"leader-kill", "leader-disk-full"};
+  round.left_out = {"leader-disk-full"};
+  history.rounds.insert(history.rounds.end(), 3, round);
+  EXPECT_THAT(Violated(), IsEmpty()) << "it may just have found no place";
+  history.rounds.push_back(round);
+  EXPECT_THAT(Violated(), ElementsAre("mix"));
+  round.left_out.clear();
+  history.rounds.push_back(round);
+  EXPECT_THAT(Violated(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace baton
