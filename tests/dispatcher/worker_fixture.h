@@ -126,10 +126,12 @@ class WorkerFixture : public LeaderFixture {
     };
     deps.leading_since = executor_->Now();
     deps.policy = *NewAssignmentPolicy("greedy");
-    deps.job_is_live = [this](const JobId& job) { return !gone_.contains(job); };
+    deps.job_is_live = [this](const JobId& job) { return IsLive(job); };
     KeepConfirming();
     rm_ = std::make_shared<ResourceManager>(std::move(deps));
   }
+
+  virtual bool IsLive(const JobId& job) const { return !gone_.contains(job); }
 
   // As the election does: a leader that does not confirm itself orders nothing.
   void KeepConfirming() {

@@ -13,13 +13,9 @@
 
 #include "base/log.h"
 #include "dispatcher/job_master/job_master.h"
-#include "dispatcher/resource_manager/resource_manager.h"
-#include "rpc/attempt_id.h"
-#include "rpc/rpc_server.h"
 #include "tests/dispatcher/graphs.h"
+#include "tests/dispatcher/worker_fixture.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/rpc/fake_frame_transport.h"
-#include "tests/store/leader_fixture.h"
 
 namespace baton::fuzz {
 namespace {
@@ -35,29 +31,19 @@ struct Speaker {
   uint8_t mood = 0;                       // what it answers to deployments
 };
 
-class World final : public LeaderFixture {
+class World final : public WorkerFixture {
  public:
   World() {
-    for (const std::string& folder :
-         {paths_.jobs(), paths_.jobs() + "/" + Job().Bucket(), paths_.results(),
-          paths_.results() + "/" + Job().Bucket(), paths_.roster()}) {
-      other_->Create(folder, "", NodeKind::kPersistent, [](auto) {});
-    }
-    Settle();
     MakeResourceManager();
-    Listen();
     MakeJob();
   }
   ~World() override {
-    over_ = true;
     master_ = nullptr;
-    rm_ = nullptr;
     for (Speaker& speaker : speakers_) {
       if (speaker.link) speaker.link->Close();
     }
-    rpc_server_->Stop();
+    rm_ = nullptr;
     scheduler_.AdvanceBy(std::chrono::seconds(20));  // past every timeout
-    executor_->Kill();
   }
   void TestBody() override {}
 
@@ -129,54 +115,7 @@ class World final : public LeaderFixture {
   };
 
   static JobId Job() { return JobId::FromKey("fuzzed"); }
-
-  void MakeResourceManager() {
-    ResourceManager::Dependencies deps;
-    deps.executor = executor_;
-    deps.transport = network_->NewProcess("leader");
-    deps.random = NewSeededRandom(5);
-    deps.fence = fence_;
-    deps.leader.set_epoch(1);
-    deps.last_lease_answer = [](const TaskManagerId&, auto callback) { callback(std::nullopt); };
-    deps.leading_since = executor_->Now();
-    deps.policy = *NewAssignmentPolicy("greedy");
-    deps.job_is_live = [](const JobId& job) { return job == Job(); };
-    KeepConfirming();
-    rm_ = std::make_shared<ResourceManager>(std::move(deps));
-    rm_->Start();
-    Settle();
-  }
-
-  void KeepConfirming() {
-    if (over_) return;
-    fence_->Confirm([](const absl::Status&) {});
-    executor_->PostAfter(std::chrono::seconds(1), [this] { KeepConfirming(); });
-  }
-
-  static pb::Hello HelloOf(pb::Hello::Role role, const std::string& id) {
-    pb::Hello hello;
-    hello.set_cluster_id("test");
-    hello.set_role(role);
-    hello.set_id(id);
-    hello.set_incarnation(id + "-1");
-    return hello;
-  }
-
-  void Listen() {
-    rpc_server_ = std::make_shared<RpcServer>(network_->NewProcess("server"), executor_,
-                                              HelloOf(pb::Hello::REPLICA, "leader"));
-    for (auto kind : {pb::Envelope::kRegisterTaskManager, pb::Envelope::kHeartbeat,
-                      pb::Envelope::kTaskReports}) {
-      rpc_server_->Handle(kind, [this](const RpcLinkPtr& link, const pb::Envelope& message) {
-        if (rm_) rm_->OnMessage(link, message);
-      });
-    }
-    rpc_server_->Observe(
-        {.on_opened = nullptr, .on_closed = [this](const RpcLinkPtr& link, const absl::Status&) {
-           if (rm_) rm_->OnLinkClosed(link.get());
-         }});
-    FUZZ_CHECK(rpc_server_->Start("leader:6123").ok(), "it does not listen");
-  }
+  bool IsLive(const JobId& job) const override { return job == Job(); }
 
   void MakeJob() {
     const auto added = Add(Job());
@@ -205,8 +144,9 @@ class World final : public LeaderFixture {
   void Connect(Speaker& speaker, const std::string& id) {
     auto executor = scheduler_.NewExecutor(id);
     auto opened = std::make_shared<RpcLinkPtr>();
-    transports_.push_back(network_->NewProcess(id + std::to_string(transports_.size())));
-    RpcLink::Connect(*transports_.back(), "leader:6123", HelloOf(pb::Hello::TASK_MANAGER, id),
+    const std::string process = id + std::to_string(transports_.size());
+    transports_[process] = network_->NewProcess(process);
+    RpcLink::Connect(*transports_[process], "leader:6123", HelloOf(pb::Hello::TASK_MANAGER, id),
                      executor, std::chrono::seconds(5), [opened](absl::StatusOr<RpcLinkPtr> link) {
                        if (link.ok()) *opened = *link;
                      });
@@ -366,14 +306,9 @@ class World final : public LeaderFixture {
     }
   }
 
-  SimulatedNetworkPtr network_ = std::make_shared<SimulatedNetwork>(3);
-  std::shared_ptr<RpcServer> rpc_server_;
-  std::shared_ptr<ResourceManager> rm_;
   std::shared_ptr<JobMaster> master_;
-  std::vector<FrameTransportPtr> transports_;
   std::array<Speaker, kLiars + 1> speakers_;  // the last is honest
   uint64_t numbers_ = 0;
-  bool over_ = false;
   std::vector<std::vector<Seen>> last_;
   std::optional<JobOutcome> outcome_;
 };
