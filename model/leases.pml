@@ -100,10 +100,10 @@ byte deployment[3];                     /* to X from each */
 
 #ifdef MEMBERS
 byte members = 3;                       /* `members`: a mask of replicas */
-byte host[3];                           /* the replica of each leader process */
-byte told[3];                           /* the list that it tells X */
-byte asks_told;                         /* mask: X has said that it asks just that */
-byte adding;                            /* mask: the commit that adds 2 is under way */
+byte host;                              /* the replica of the newest leader process */
+byte told;                              /* the list that it tells X */
+bit asks_told;                          /* X has said that it asks just that */
+bit adding;                             /* its commit that adds 2 is under way */
 byte x_members;                         /* whom X asks */
 bit x_list_is_told;                     /* … is what its leader tells now */
 byte reg_list;
@@ -183,15 +183,26 @@ bit beat_list_is_told;
 #define AtLapse() EndRegistration(); DropPoll()
 #endif
 
+/* States that differ in nothing that can matter are made one (see ForgetWhatIsLate), but not where
+ * the rule that is left out is what makes it not matter. */
+#if !defined(BREAK_NO_FENCE) && !defined(BREAK_NO_LAST_CONFIRMATION) && \
+    !defined(BREAK_DEPLOYMENT_NOT_BOUND) && !defined(BREAK_ANSWERED_WITHOUT_CONFIRMATION)
+#define FORGETS
+#define Refused(p) \
+  if :: phase[p] == GONE -> deployment[p] = 0 :: else -> deployment[p] = FOR_ENDED fi
+#else
+#define Refused(p) deployment[p] = FOR_ENDED
+#endif
+
 #define OnlyFor(condition, statement) if :: condition -> statement :: else fi
 
 #ifdef MEMBERS
 #define ClearBeatList() beat_list = 0; beat_list_is_told = 0
 #define ClearRegList() reg_list = 0; reg_list_is_told = 0
-#define ForgetList(p) told[p] = 0; asks_told = asks_told & ~B(p)
+#define ForgetList(p) OnlyFor(epoch == p + 1, told = 0; asks_told = 0)
 /* What leases.pml without MEMBERS assumes: who may lead is asked by an X with an attempt. */
 #define AssertAsked() \
-  assert(!attempt_x || epoch == 0 || phase[epoch - 1] == GONE || HAS(x_members, host[epoch - 1]))
+  assert(!attempt_x || epoch == 0 || phase[epoch - 1] == GONE || HAS(x_members, host))
 #else
 #define ClearBeatList() skip
 #define ClearRegList() skip
@@ -207,7 +218,7 @@ inline DropReg() {
   if
   :: reg == REPLIED ->
      OnlyFor(registration[reg_to] == REPLYING, registration[reg_to] = ENDED);
-     OnlyFor(deployment[reg_to] == FOR_REPLY, deployment[reg_to] = FOR_ENDED)
+     OnlyFor(deployment[reg_to] == FOR_REPLY, Refused(reg_to))
   :: else
   fi;
   reg = 0; reg_to = 0; reg_cov = 0; reg_has_attempt = 0; reg_guardian = 0; ClearRegList()
@@ -217,7 +228,7 @@ inline EndRegistration() {
   if
   :: registered ->
      OnlyFor(registration[x_epoch - 1] == CURRENT, registration[x_epoch - 1] = ENDED);
-     OnlyFor(deployment[x_epoch - 1] == FOR_CURRENT, deployment[x_epoch - 1] = FOR_ENDED)
+     OnlyFor(deployment[x_epoch - 1] == FOR_CURRENT, Refused(x_epoch - 1))
   :: else
   fi;
   registered = 0;
@@ -258,16 +269,43 @@ inline Ends(p) {
   registration[p] = ENDED
 }
 
-/* A deposed leader that nobody obeys any more is as good as gone: fewer states to look at. */
-#define POWERLESS(p) \
-  (phase[p] == LEADING && !STANDS(p) && epoch > (p) + 1 && loss[p] != CONFIRMED && \
-   registration[p] == ENDED && (y_epoch > (p) + 1 || !HAS(loaded, p)) && \
-   !(reg != 0 && reg_to == (p)))
-#if defined(BREAK_NO_FENCE) || defined(BREAK_NO_LAST_CONFIRMATION) || \
-    defined(BREAK_DEPLOYMENT_NOT_BOUND) || defined(BREAK_ANSWERED_WITHOUT_CONFIRMATION)
-#define Forget() skip
+/* What a deposed leader may do yet: it commits nothing and confirms nothing any more. */
+#define MAY_ANSWER(p) \
+  ((reg == PROVED && reg_to == (p)) || \
+   (beat == PROVED && registered && x_epoch == (p) + 1 && registration[p] == CURRENT))
+#define MAY_DEPLOY_TO_X(p) \
+  (HAS(loaded, p) && registration[p] != ENDED && (MAY_HOLD(p) || listed[p] == WRITTEN))
+#ifdef MEMBERS
+#define MAY_DEPLOY_TO_Y(p) false
 #else
+#define MAY_DEPLOY_TO_Y(p) \
+  (HAS(loaded, p) && (SETTLED(p) || loss[p] == CONFIRMED) && y_epoch <= (p) + 1)
+#endif
+/* One that may do none of it is as good as gone. */
+#define POWERLESS(p) \
+  (phase[p] == LEADING && epoch > (p) + 1 && !MAY_ANSWER(p) && !MAY_DEPLOY_TO_X(p) && \
+   !MAY_DEPLOY_TO_Y(p))
+#ifdef FORGETS
 #define Forget() OnlyFor(POWERLESS(0), Ends(0)); OnlyFor(POWERLESS(1), Ends(1))
+#define STALE(p) (epoch > (p) + 1)
+#ifdef GUARDIAN
+#define ForgetWrite(p) \
+  OnlyFor(epoch > (p) + 1 && listed[p] == WRITING, \
+          listed[p] = ABSENT; write_names = write_names & ~B(p))
+#else
+#define ForgetWrite(p) skip
+#endif
+
+/* What is under way to a deposed leader, or waits for a commit of his, is as good as lost. */
+inline ForgetWhatIsLate() {
+  OnlyFor(reg == SENT, DropReg());
+  OnlyFor(registered && beat == SENT, DropBeat());
+  ForgetWrite(0); ForgetWrite(1)
+}
+#else
+#define Forget() skip
+#define STALE(p) false
+#define ForgetWhatIsLate() skip
 #endif
 
 /* ---- the epoch e = p + 1 and its leader process */
@@ -279,9 +317,9 @@ inline Ends(p) {
 #endif
 #define WIN_AT(p, n) \
 :: d_step { epoch == p && p < EPOCHS && MAY_CONTEND(n) -> \
-     host[p] = n; printf("replica %d wins epoch %d\n", n, p + 1); Won(p); AssertAsked() }
+     host = n; printf("replica %d wins epoch %d\n", n, p + 1); Won(p); AssertAsked() }
 #define WIN(p) WIN_AT(p, 0) WIN_AT(p, 1) WIN_AT(p, 2)
-#define BeginToTell(p) told[p] = members
+#define BeginToTell(p) OnlyFor(epoch == p + 1, told = members)
 #else
 #define WIN(p) \
 :: d_step { epoch == p && p < EPOCHS -> printf("epoch %d is won\n", p + 1); Won(p) }
@@ -292,7 +330,9 @@ inline Won(p) {
   epoch++; phase[p] = WON; paused = 0; poll_left = 0;
 #ifdef MEMBERS
   adding = 0;                           /* what is still under way fails the check of the epoch */
+  told = 0; asks_told = 0;
 #endif
+  ForgetWhatIsLate();
 #if !defined(BREAK_NO_FENCE) && !defined(BREAK_NO_LAST_CONFIRMATION)
   lease_cov = 0; reg_cov = 0; beat_cov = 0; poll_cov = 0;
 #endif
@@ -332,7 +372,8 @@ PAUSING(p)
 inline LeaseIsOver(p) {
   OnlyFor(HAS(beat_cov, p), DropBeat());
   OnlyFor(HAS(poll_cov, p), DropPoll());
-  OnlyFor(HAS(reg_cov, p), DropReg())
+  OnlyFor(HAS(reg_cov, p), DropReg());
+  Forget()
 }
 
 #ifdef SPLIT_LOSS
@@ -354,7 +395,7 @@ inline LeaseIsOver(p) {
 inline LoseX(p) {
   x_is[p] = NOBODY; loss[p] = 0; listed[p] = ABSENT;
 #ifdef MEMBERS
-  asks_told = asks_told & ~B(p);
+  OnlyFor(epoch == p + 1, asks_told = 0);
 #endif
   OnlyFor(placed[p] == ON_X, placed[p] = NOWHERE);
   guardian_of_x = guardian_of_x & ~B(p); write_names = write_names & ~B(p)
@@ -362,7 +403,7 @@ inline LoseX(p) {
 
 #ifdef GUARDIAN
 #define ENLIST(p) \
-:: d_step { x_is[p] == SESSION && listed[p] == ABSENT -> \
+:: d_step { x_is[p] == SESSION && listed[p] == ABSENT && !STALE(p) -> \
      printf("leader %d enlists X\n", p + 1); listed[p] = WRITING; \
      write_names = (write_names & ~B(p)) | (guardian_of_x & B(p)) } \
 :: d_step { listed[p] == WRITING && STANDS(p) -> \
@@ -371,7 +412,7 @@ inline LoseX(p) {
 :: d_step { listed[p] == WRITTEN -> \
      printf("leader %d knows that it has\n", p + 1); \
      if :: WROTE_IT(p) -> listed[p] = ENLISTED :: else -> listed[p] = ABSENT fi; \
-     write_names = write_names & ~B(p) }
+     write_names = write_names & ~B(p); Forget() }
 #else
 #define ENLIST(p) \
 :: d_step { x_is[p] == SESSION && listed[p] == ABSENT && STANDS(p) -> \
@@ -408,7 +449,7 @@ inline LoseX(p) {
      fi; \
      Forget() } \
 :: d_step { loss[p] == CONFIRMED -> \
-     printf("leader %d loses X, which stays on the roster\n", p + 1); LoseX(p) } \
+     printf("leader %d loses X, which stays on the roster\n", p + 1); LoseX(p); Forget() } \
 :: d_step { loss[p] == CONFIRMED && STANDS(p) -> \
      printf("leader %d loses X and delists it\n", p + 1); LoseX(p); \
      roster = 0; roster_guardian = 0 } \
@@ -430,14 +471,14 @@ ON_Y_INSTEAD(p) \
 #define ALL_ASK(p) HAS(loaded, p)
 #else
 #define ALL_ASK(p) \
-  (HAS(loaded, p) && x_is[p] != AWAITED && (x_is[p] != SESSION || HAS(asks_told, p)))
+  (HAS(loaded, p) && x_is[p] != AWAITED && (x_is[p] != SESSION || asks_told))
 #endif
 
 /* Another list is told: nobody's word for an earlier one counts for it. */
 inline Tell(p, list) {
-  told[p] = list;
+  told = list;
 #ifndef BREAK_WORD_FOR_AN_OLDER_LIST_COUNTS
-  asks_told = asks_told & ~B(p);
+  asks_told = 0;
 #endif
   OnlyFor(reg == REPLIED && reg_to == p, reg_list_is_told = 0);
   OnlyFor(registered && x_epoch == p + 1, x_list_is_told = 0; beat_list_is_told = 0)
@@ -448,27 +489,27 @@ inline Tell(p, list) {
 #ifdef BREAK_UNKNOWN_ADDITION_NOT_TOLD
 #define ADDING(p) false
 #else
-#define ADDING(p) HAS(adding, p)
+#define ADDING(p) adding
 #endif
 #define MEMBER(p) \
-:: d_step { STANDS(p) && !HAS(told[p], 2) && !HAS(members, 2) -> \
-     printf("leader %d tells X to ask 2 too\n", p + 1); Tell(p, told[p] | B(2)) } \
-:: d_step { STANDS(p) && (told[p] & ~members) != 0 && !ADDING(p) -> \
+:: d_step { STANDS(p) && !HAS(told, 2) && !HAS(members, 2) -> \
+     printf("leader %d tells X to ask 2 too\n", p + 1); Tell(p, told | B(2)) } \
+:: d_step { STANDS(p) && (told & ~members) != 0 && !ADDING(p) -> \
      printf("leader %d tells X to ask the members alone\n", p + 1); Tell(p, members) } \
-:: d_step { STANDS(p) && HAS(told[p], 2) && !HAS(members, 2) && !HAS(adding, p) && ALL_ASK(p) -> \
-     printf("leader %d begins to add 2\n", p + 1); adding = adding | B(p) } \
-:: d_step { HAS(adding, p) && epoch == p + 1 -> \
-     printf("2 is a member\n"); members = members | B(2); adding = adding & ~B(p) } \
-:: d_step { HAS(adding, p) && epoch == p + 1 && host[p] != 1 -> \
+:: d_step { STANDS(p) && HAS(told, 2) && !HAS(members, 2) && !adding && ALL_ASK(p) -> \
+     printf("leader %d begins to add 2\n", p + 1); adding = 1 } \
+:: d_step { adding && epoch == p + 1 -> \
+     printf("2 is a member\n"); members = members | B(2); adding = 0 } \
+:: d_step { adding && epoch == p + 1 && host != 1 -> \
      printf("2 is a member in the place of 1\n"); \
-     members = (members | B(2)) & ~B(1); adding = adding & ~B(p) } \
-:: d_step { STANDS(p) && host[p] != 1 && HAS(members, 1) && !HAS(adding, p) -> \
+     members = (members | B(2)) & ~B(1); adding = 0 } \
+:: d_step { STANDS(p) && host != 1 && HAS(members, 1) && !adding -> \
      printf("leader %d removes 1\n", p + 1); members = members & ~B(1) }
 #define LIST(p) MEMBER(p)
 
-#define BeatSaysList(p) OnlyFor(beat_list_is_told, asks_told = asks_told | B(p))
-#define BeatTellsList(p) beat_list = told[p]; beat_list_is_told = 1
-#define RegTellsList(p) asks_told = asks_told & ~B(p); reg_list = told[p]; reg_list_is_told = 1
+#define BeatSaysList(p) OnlyFor(beat_list_is_told, asks_told = 1)
+#define BeatTellsList(p) beat_list = told; beat_list_is_told = 1
+#define RegTellsList(p) asks_told = 0; reg_list = told; reg_list_is_told = 1
 #define BeatNamesList() beat_list_is_told = x_list_is_told
 #define FIRST_COV 0
 #define AdoptList(list, is_told) x_members = list; x_list_is_told = is_told
@@ -518,7 +559,7 @@ inline Answer(p) { Touch(p); loss[p] = 0; beat = REPLIED; BeatTellsList(p) }
 #ifdef MEMBERS                          /* one step each: to spare states */
 #define ACCEPTING(p) \
 :: d_step { REG_REACHES(p) -> \
-     printf("leader %d accepts the registration\n", p + 1); Accept(p) }
+     printf("leader %d accepts the registration\n", p + 1); Accept(p); Forget() }
 #define ANSWERING(p) \
 :: d_step { BEAT_REACHES(p) -> \
      printf("leader %d answers the heartbeat\n", p + 1); BeatSaysList(p); Answer(p) }
@@ -528,12 +569,12 @@ inline Answer(p) { Touch(p); loss[p] = 0; beat = REPLIED; BeatTellsList(p) }
      printf("the registration reaches leader %d, which confirms itself\n", p + 1); \
      reg = PROVED } \
 :: d_step { reg == PROVED && reg_to == p -> \
-     printf("leader %d accepts the registration\n", p + 1); Accept(p) }
+     printf("leader %d accepts the registration\n", p + 1); Accept(p); Forget() }
 #define ANSWERING(p) \
 :: d_step { BEAT_REACHES(p) -> \
      printf("the heartbeat reaches leader %d, which confirms itself\n", p + 1); beat = PROVED } \
 :: d_step { registered && x_epoch == p + 1 && beat == PROVED && registration[p] == CURRENT -> \
-     printf("leader %d answers the heartbeat\n", p + 1); Answer(p) }
+     printf("leader %d answers the heartbeat\n", p + 1); Answer(p); Forget() }
 #endif
 
 #define WORKER(p) \
@@ -542,7 +583,7 @@ inline Answer(p) { Touch(p); loss[p] = 0; beat = REPLIED; BeatTellsList(p) }
      printf("X registers with leader %d (attempt: %d)\n", p + 1, attempt_x); \
      EndRegistration(); DropReg(); \
      reg = SENT; reg_to = p; reg_has_attempt = attempt_x; reg_guardian = guardian; \
-     Forget() } \
+     OnlyFor(STALE(p), DropReg()); Forget() } \
 ACCEPTING(p) \
 :: d_step { reg == REPLIED && reg_to == p && p + 1 >= x_epoch -> \
      printf("X is registered with leader %d\n", p + 1); \
@@ -590,13 +631,13 @@ active proctype Cluster() {
   LIST(0) LIST(1) LIST(2)
   WORKER(0) WORKER(1) WORKER(2)
   LATE(0) LATE(1) LATE(2)
-  :: d_step { registered && beat == 0 -> printf("X sends a heartbeat\n");
+  :: d_step { registered && beat == 0 && !STALE(x_epoch - 1) -> printf("X sends a heartbeat\n");
        beat = SENT; BeatNamesList() }
   :: d_step { beat == REPLIED -> printf("X hears the answer to its heartbeat\n");
        lease_cov = lease_cov & FROM(beat_cov);
        OnlyFor(LISTS_DIFFER, DropPoll());
        AdoptList(beat_list, beat_list_is_told); AssertAsked(); DropBeat() }
-  :: d_step { beat != 0 -> printf("a heartbeat or its answer is lost\n"); DropBeat() }
+  :: d_step { beat != 0 -> printf("a heartbeat or its answer is lost\n"); DropBeat(); Forget() }
 #ifndef MEMBERS
   :: d_step { lease && !poll -> printf("X asks the members\n");
        poll = 1; OnlyFor(epoch != 0 && phase[epoch - 1] == LEADING, poll_left = 1) }
@@ -617,9 +658,9 @@ active proctype Cluster() {
   :: d_step { !guardian_died -> printf("the guardian of X dies, and another is there\n");
        guardian_died = 1; attempt_x = 0; guardian = 1;
 #ifndef BREAK_REGISTRATION_OUTLIVES_THE_GUARDIAN
-       DropReg(); EndRegistration()
+       DropReg(); EndRegistration();
 #endif
-     }
+       Forget() }
 #endif
   :: timeout -> assert(epoch == EPOCHS); break         /* nothing is stuck but by the bound */
   od
