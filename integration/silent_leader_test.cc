@@ -54,10 +54,12 @@ TEST_F(SilentLeaderTest, F3ALeaderThatIsStoppedAndContinuedIsNobody) {
   for (const int percent : {50, 100, 200}) {
     const Leadership before = Leader();
     const std::string standby = Standbys().front();
-    Signal(before.replica, SIGSTOP);
+    Signal(before.replica, SIGSTOP);  // returns when it has stopped
     const auto wake_at =
         steady_clock::now() + cluster().state().options.session_timeout * percent / 100;
-    // Held for whoever leads next.
+    // Held for whoever leads next, and new to him: who was stopped before the request was sent has
+    // committed nothing of it. (A leader that stops between its commit and its answer leaves a job
+    // that the next one knows: 200. FailoverSimulation.AJobThatADeadLeaderHadCommittedIsKnown…)
     const std::string job = NewJobId();
     const auto reply = Put(Rest(standby), job, QuickJob());
     ASSERT_TRUE(reply.ok()) << reply.status();

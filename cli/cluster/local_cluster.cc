@@ -16,6 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// A thread that waits for its disk stops when that has answered.
+constexpr std::chrono::seconds kStopDeadline(10);
+
 absl::Status CheckOptions(const ClusterOptions& options) {
   if (options.directory.empty()) return InvalidArgument("a cluster needs a directory (--dir)");
   if (options.replicas < 1 || options.replicas > 7) {
@@ -175,7 +178,14 @@ absl::StatusOr<std::string> LocalCluster::Resolve(std::string node) {
 absl::Status LocalCluster::Signal(const std::string& node, int signal) {
   auto found = FindNode(node);
   if (!found.ok()) return found.status();
-  return At((*found)->name, SendSignal((*found)->process, signal));
+  const ProcessId process = (*found)->process;
+  absl::Status sent = SendSignal(process, signal);
+  if (!sent.ok() || signal != SIGSTOP) return At((*found)->name, sent);
+  // What is done next is done to a process that has stopped: on a busy machine it may go on for
+  // long enough to take a submission and to commit it.
+  const bool stopped = WaitUntil([&] { return IsStopped(process) || !IsAlive(process); },
+                                 Clock::now() + kStopDeadline, std::chrono::milliseconds(1));
+  return stopped ? absl::OkStatus() : DeadlineExceeded("{} does not stop", (*found)->name);
 }
 
 absl::Status LocalCluster::Kill(const std::string& node) {

@@ -46,6 +46,7 @@ class LocalCluster {
 
   // `node` is a name, or "leader".
   absl::StatusOr<std::string> Resolve(std::string node);
+  // After a SIGSTOP it returns when the process has stopped.
   absl::Status Signal(const std::string& node, int signal);
   absl::Status Kill(const std::string& node);  // SIGKILL; returns when it is gone
   absl::Status Pause(const std::string& node);

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -93,9 +94,10 @@ struct ChildPlan {
   _exit(127);
 }
 
-// The fields of /proc/<pid>/stat from the third on (the second, the name, may contain anything).
-std::optional<std::vector<std::string>> StatFields(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+// The fields of a stat file of /proc from the third on (the second, the name, may contain
+// anything).
+std::optional<std::vector<std::string>> StatFields(const std::filesystem::path& directory) {
+  std::ifstream file(directory / "stat");
   std::stringstream text;
   if (!file || !(text << file.rdbuf())) return std::nullopt;
   const std::string line = text.str();
@@ -105,6 +107,10 @@ std::optional<std::vector<std::string>> StatFields(pid_t pid) {
   std::vector<std::string> fields;
   for (std::string field; rest >> field;) fields.push_back(field);
   return fields;
+}
+
+std::optional<std::vector<std::string>> StatFields(pid_t pid) {
+  return StatFields("/proc/" + std::to_string(pid));
 }
 
 // The start time, also of a zombie.
@@ -179,6 +185,19 @@ absl::Status SendSignal(const ProcessId& process, int signal) {
     return Internal("{} to process {}: {}", SignalName(signal), process.pid, std::strerror(errno));
   }
   return absl::OkStatus();
+}
+
+bool IsStopped(const ProcessId& process) {
+  if (!IsAlive(process)) return false;
+  std::error_code error;
+  const std::string threads = "/proc/" + std::to_string(process.pid) + "/task";
+  for (const auto& thread : std::filesystem::directory_iterator(threads, error)) {
+    const auto fields = StatFields(thread.path());
+    if (!fields || fields->empty()) continue;  // it has ended
+    const std::string& state = fields->front();
+    if (state != "T" && state != "Z" && state != "X") return false;
+  }
+  return !error;
 }
 
 std::optional<std::string> ReapIfEnded(const ProcessId& process) {

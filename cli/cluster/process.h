@@ -53,6 +53,10 @@ bool IsAlive(const ProcessId& process);
 // kNotFound: it is gone.
 absl::Status SendSignal(const ProcessId& process, int signal);
 
+// Each of its threads rests. A SIGSTOP has been sent long before: it waits for one thread of the
+// process to run and take it, and until then the others go on working.
+bool IsStopped(const ProcessId& process);
+
 // How a child of this process ended, once it has ("SIGKILL", "exit 85"); none: it lives, or it is
 // nobody's child here. Remembers nothing: asks the kernel once and reaps.
 std::optional<std::string> ReapIfEnded(const ProcessId& process);

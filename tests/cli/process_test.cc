@@ -65,6 +65,20 @@ TEST(Process, AZombieIsNotAlive) {
   EXPECT_EQ(HowItEnds(*process), "exit 0");
 }
 
+TEST(Process, StopsAndGoesOn) {
+  auto sleeper = Spawn(Shell("exec sleep 1000"));
+  ASSERT_TRUE(sleeper.ok());
+  EXPECT_FALSE(IsStopped(*sleeper));
+  EXPECT_TRUE(SendSignal(*sleeper, SIGSTOP).ok());
+  EXPECT_TRUE(WaitUntil([&] { return IsStopped(*sleeper); }, Deadline()));
+  EXPECT_TRUE(IsAlive(*sleeper));
+  EXPECT_TRUE(SendSignal(*sleeper, SIGCONT).ok());
+  EXPECT_TRUE(WaitUntil([&] { return !IsStopped(*sleeper); }, Deadline()));
+  EXPECT_TRUE(SendSignal(*sleeper, SIGKILL).ok());
+  EXPECT_EQ(HowItEnds(*sleeper), "SIGKILL");
+  EXPECT_FALSE(IsStopped(*sleeper));
+}
+
 TEST(Process, AMissingProgramIsAnErrorOfTheStarter) {
   SpawnSpec spec = Shell("");
   spec.argv = {"/nonexistent/program"};

@@ -2,7 +2,9 @@
 // runs twice, no task is interrupted.
 
 #include <algorithm>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/simulation/simulation_test.h"
@@ -86,6 +88,32 @@ INSTANTIATE_TEST_SUITE_P(Submission, FaultPointSimulation,
                                          "submission.replicated", "submission.pointer-committed",
                                          "submission.answered", "deployment.sent"),
                          NameOf);
+
+// A client that asks once, through a standby, while the leader dies: the standby asks the next
+// leader, and the answer says whether the dead one had committed the job. Either way it runs once.
+TEST(FailoverSimulation, AJobThatADeadLeaderHadCommittedIsKnownToTheNext) {
+  for (const auto& [step, status] :
+       {std::pair("submission.replicated", 202), std::pair("submission.pointer-committed", 200)}) {
+    SCOPED_TRACE(step);
+    ForEachSeed(10, [&](Scenario& s, uint64_t) {
+      const size_t leader = s.cluster.AwaitLeader();
+      const uint64_t before = s.recorder().epoch();
+      s.cluster.DieAt(step);
+      const auto job = SimulatedJob::Single(s.cluster.random(), s.cluster.Draw(seconds(2)), 3);
+      HttpResponse answer;
+      s.client->Submit(job, (leader + 1) % s.cluster.replicas(),
+                       [&](const HttpResponse& response) { answer = response; });
+      ASSERT_TRUE(s.client->AwaitAnswers());
+      EXPECT_TRUE(s.cluster.died_at_fault_point());
+      EXPECT_EQ(answer.status, status) << answer.body;
+      EXPECT_NE(answer.body.find(job.id.ToString()), std::string::npos) << answer.body;
+      EXPECT_EQ(answer.Header("X-Baton-Epoch"), std::to_string(before + 1));
+      EXPECT_EQ(s.client->statuses(), (std::map<int, size_t>{{status, 1}})) << "it asked once";
+      s.cluster.ExpectAllEnd();
+      EXPECT_EQ(s.recorder().StartsOf(job.id), 3u);
+    });
+  }
+}
 
 TEST(FailoverSimulation, RunningTasksAreAdoptedAfterEveryReplicaDied) {
   ForEachSeed(40, [](Scenario& s, uint64_t) {
