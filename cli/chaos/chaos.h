@@ -18,6 +18,7 @@
 #include "cli/chaos/checker.h"
 #include "cli/chaos/history.h"
 #include "cli/chaos/injector.h"
+#include "cli/chaos/job_watch.h"
 #include "cli/chaos/leader_watch.h"
 #include "cli/chaos/plan.h"
 #include "cli/chaos/task_witness.h"
@@ -103,7 +104,8 @@ class Chaos {
   std::unique_ptr<TaskWitness> witness_;
   std::unique_ptr<LeaderWatch> watch_;
   std::unique_ptr<ChaosLoad> load_;
-  std::vector<std::string> long_jobs_;  // those that live
+  std::unique_ptr<JobWatch> job_watch_;  // asks load_
+  std::vector<std::string> long_jobs_;   // those that live
   ChaosHistory history_;
 };
 

@@ -49,6 +49,7 @@ absl::Status Chaos::Finish() {
         return JudgeSlots(history_).holds() && JudgeBlobs(history_).holds();
       },
       Clock::now() + kQuiet, milliseconds(500));
+  job_watch_->Stop();
   watch_->Stop();
   witness_->Stop();
   return absl::OkStatus();
@@ -97,6 +98,7 @@ void Chaos::Fill(ChaosReport* report) {
   history_.requests = load_->Requests();
   history_.runs = witness_->Runs();
   history_.sightings = watch_->Sightings();
+  history_.job_sightings = job_watch_->Sightings();
   report->rounds = history_.rounds;
   report->jobs = history_.jobs.size();
   report->acknowledged = load_->acknowledged();
@@ -131,6 +133,10 @@ absl::Status Chaos::KeepHistory() const {
   for (const EpochSighting& sighting : history_.sightings) {
     file << "epoch " << sighting.epoch << ' ' << sighting.leader << ' ' << sighting.asked << ' '
          << sighting.at_ns << '\n';
+  }
+  for (const JobSighting& sighting : history_.job_sightings) {
+    file << "state " << sighting.job << ' ' << sighting.state << ' ' << sighting.asked << ' '
+         << sighting.sent_ns << ' ' << sighting.answered_ns << '\n';
   }
   for (const ChaosRound& round : history_.rounds) {
     file << "round " << round.number << ' ' << round.from_ns << ' ' << round.healed_ns << ' '

@@ -17,6 +17,7 @@ namespace {
 constexpr std::chrono::seconds kTimeout(12);
 constexpr std::chrono::seconds kPatience(90);
 constexpr std::chrono::milliseconds kBackOff(250);
+constexpr size_t kLateJobs = 100;  // of some twenty seconds
 
 // What the number-th job is: most are short, one in ten is sent through all replicas at once.
 JobKind KindOf(uint64_t number, Random& random) {
@@ -163,6 +164,7 @@ int ChaosLoad::Exchange(HttpSession& session, const std::string& to, RequestKind
   }
   std::lock_guard lock(mutex_);
   requests_.push_back(request);
+  if (kind == RequestKind::kSubmit && request.Acknowledged()) acknowledged_.push_back(job);
   return request.status;
 }
 
@@ -207,6 +209,14 @@ std::map<std::string, size_t> ChaosLoad::ShortJobs(int64_t from_ns, int64_t befo
 std::map<std::string, PlannedJob> ChaosLoad::Jobs() const {
   std::lock_guard lock(mutex_);
   return jobs_;
+}
+
+std::string ChaosLoad::SomeJob(uint64_t lot) const {
+  std::lock_guard lock(mutex_);
+  if (acknowledged_.empty()) return "";
+  const size_t among =
+      lot % 2 == 0 ? std::min(kLateJobs, acknowledged_.size()) : acknowledged_.size();
+  return acknowledged_[acknowledged_.size() - 1 - lot / 2 % among];
 }
 
 std::vector<ClientRequest> ChaosLoad::Requests() const {

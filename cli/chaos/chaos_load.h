@@ -50,6 +50,8 @@ class ChaosLoad {
   // many tasks each has.
   std::map<std::string, size_t> ShortJobs(int64_t from_ns, int64_t before_ns) const;
   std::map<std::string, PlannedJob> Jobs() const;
+  // An acknowledged one, chosen by the lot: every other time a late one. "": there is none.
+  std::string SomeJob(uint64_t lot) const;
   std::vector<ClientRequest> Requests() const;
   // The longest time without an acknowledged submission that ends after `from_ns`, in ms.
   double LongestGapMs(int64_t from_ns, int64_t until_ns) const;
@@ -82,6 +84,7 @@ class ChaosLoad {
   // Guarded by mutex_:
   std::map<std::string, PlannedJob> jobs_;
   std::vector<ClientRequest> requests_;
+  std::vector<std::string> acknowledged_;  // by when; some more than once
   std::priority_queue<DueCancel, std::vector<DueCancel>, std::greater<>> cancels_;
   std::vector<std::thread> threads_;
 };

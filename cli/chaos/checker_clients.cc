@@ -10,17 +10,6 @@
 namespace baton {
 namespace {
 
-// When a client first held an acknowledgement of that kind; by job.
-std::map<std::string, int64_t> Acknowledged(const ChaosHistory& history, RequestKind kind) {
-  std::map<std::string, int64_t> jobs;
-  for (const ClientRequest& request : history.requests) {
-    if (request.kind != kind || !request.Acknowledged()) continue;
-    const auto [known, is_new] = jobs.try_emplace(request.job, request.answered_ns);
-    if (!is_new) known->second = std::min(known->second, request.answered_ns);
-  }
-  return jobs;
-}
-
 std::string StateOf(const ChaosHistory& history, const std::string& job) {
   const auto found = history.states.find(job);
   return found == history.states.end() ? "" : found->second;
@@ -36,15 +25,47 @@ std::set<SubtaskName> Finished(const ChaosHistory& history) {
 }
 
 // The faults of a round may delay what a client was promised: the promise counts from their end.
-int64_t Undisturbed(const ChaosHistory& history, int64_t from_ns, int64_t span_ns) {
-  int64_t start = from_ns;
-  for (const ChaosRound& round : history.rounds) {  // in the order of time
-    if (round.from_ns <= start + span_ns && round.healed_ns > start) start = round.healed_ns;
+// Only of a round that began within the promised time itself: rounds follow each other faster than
+// that time is long, and what counts from the last of such a chain is never due.
+//
+// Once more, if a round then does something to the task's own worker before it was due: the worker
+// was out of reach, could be reached for a second or two, and is out of reach again (it may be told
+// nothing in between where links lose packets).
+int64_t Undisturbed(const ChaosHistory& history, const std::string& worker, int64_t from_ns,
+                    int64_t span_ns) {
+  int64_t due = from_ns + span_ns;
+  for (const ChaosRound& round : history.rounds) {
+    if (round.from_ns > from_ns + span_ns || round.healed_ns <= from_ns) continue;
+    due = std::max(due, round.healed_ns + span_ns);
   }
-  return start + span_ns;
+  int64_t later = due;
+  for (const WorkerHarm& harm : history.harms) {
+    if (harm.worker != worker || harm.from_ns > due) continue;
+    later = std::max(later, harm.until_ns);
+  }
+  return later;
+}
+
+// Nobody did anything then, and the cluster had been found to be itself again: all replicas agreed
+// on who leads.
+bool Calm(const ChaosHistory& history, int64_t from_ns, int64_t until_ns) {
+  return std::none_of(history.rounds.begin(), history.rounds.end(), [&](const ChaosRound& round) {
+    const bool over = round.until_ns > 0 && round.until_ns < from_ns;  // 0: an error ended it
+    return !over && round.from_ns <= until_ns;
+  });
 }
 
 }  // namespace
+
+std::map<std::string, int64_t> Acknowledged(const ChaosHistory& history, RequestKind kind) {
+  std::map<std::string, int64_t> jobs;
+  for (const ClientRequest& request : history.requests) {
+    if (request.kind != kind || !request.Acknowledged()) continue;
+    const auto [known, is_new] = jobs.try_emplace(request.job, request.answered_ns);
+    if (!is_new) known->second = std::min(known->second, request.answered_ns);
+  }
+  return jobs;
+}
 
 Verdict JudgeAcknowledged(const ChaosHistory& history) {
   Verdict verdict{"I1", "every acknowledged job is there, and what is FINISHED did run"};
@@ -98,7 +119,7 @@ Verdict JudgeCancelled(const ChaosHistory& history, const ChaosLimits& limits) {
   for (const TaskRun& run : history.runs) {
     const auto found = cancelled.find(run.name.job);
     if (found == cancelled.end() || run.alive_ns <= found->second + span) continue;
-    const int64_t deadline = Undisturbed(history, found->second, span);
+    const int64_t deadline = Undisturbed(history, run.worker, found->second, span);
     if (run.alive_ns <= deadline) {
       ++verdict.excused;
       continue;
@@ -107,6 +128,41 @@ Verdict JudgeCancelled(const ChaosHistory& history, const ChaosLimits& limits) {
         "{}/{}/{} (pid {}) lived at {}, {:.1f} s after its cancellation was acknowledged",
         run.name.job, run.name.vertex, run.name.subtask, run.pid, run.alive_ns,
         static_cast<double>(run.alive_ns - found->second) / 1e9));
+  }
+  return verdict;
+}
+
+// A state that has ended is final, whoever is asked, through whatever failover. Who takes himself
+// for the leader while faults go on may still tell what was true before; not what never was, and
+// nothing at all once all replicas agree again.
+Verdict JudgeFinal(const ChaosHistory& history) {
+  Verdict verdict{"I7", "what has ended stays as it ended"};
+  std::map<std::string, std::vector<const JobSighting*>> jobs;
+  for (const JobSighting& sighting : history.job_sightings) jobs[sighting.job].push_back(&sighting);
+  for (auto& [job, sightings] : jobs) {
+    std::sort(sightings.begin(), sightings.end(),
+              [](const auto* a, const auto* b) { return a->answered_ns < b->answered_ns; });
+    const auto end = std::find_if(sightings.begin(), sightings.end(),
+                                  [](const JobSighting* sighting) { return sighting->Ended(); });
+    if (end == sightings.end()) continue;
+    const JobSighting& first = **end;
+    for (auto later = end + 1; later != sightings.end(); ++later) {
+      const JobSighting& now = **later;
+      if (now.sent_ns <= first.answered_ns && !now.Ended()) continue;  // asked before
+      ++verdict.checked;
+      if (now.state == first.state) continue;
+      if (!now.Ended() && !Calm(history, now.sent_ns, now.answered_ns)) {
+        ++verdict.excused;
+        continue;
+      }
+      verdict.violations.push_back(fmt::format("{} was {} at {} for {}, and {} at {} for {}", job,
+                                               first.state, first.answered_ns, first.asked,
+                                               now.state, now.answered_ns, now.asked));
+    }
+    const std::string state = StateOf(history, job);
+    if (state.empty() || state == first.state) continue;  // one that is lost is I1's
+    verdict.violations.push_back(fmt::format("{} was {} at {} for {}, and is {} at the end", job,
+                                             first.state, first.answered_ns, first.asked, state));
   }
   return verdict;
 }

@@ -30,22 +30,22 @@ std::string Describe(const TaskRun& run) {
                      run.started_ns);
 }
 
-bool Harmed(const ChaosHistory& history, const std::string& worker, int64_t from, int64_t until) {
-  return std::any_of(history.harms.begin(), history.harms.end(), [&](const WorkerHarm& harm) {
-    return harm.worker == worker && harm.from_ns <= until && harm.until_ns >= from;
-  });
-}
-
-// Every run of a task that is followed by another: excused where its worker was harmed in between.
-// `finished`: those that had done all their work (the second run does it twice), or the others.
+// Every run of a task that is followed by another: excused where its worker was being harmed when
+// it was last seen alive, or a moment later. What came long after it had ended did not take its end
+// away, and what it had lived through did not end it.
+// `which`: those that had done all their work (the second run does it twice), or the others.
 enum class Earlier { kFinished, kInterrupted };
-void JudgeRepetition(const ChaosHistory& history, Earlier which, Verdict* verdict) {
+void JudgeRepetition(const ChaosHistory& history, const ChaosLimits& limits, Earlier which,
+                     Verdict* verdict) {
+  const auto told_ns = static_cast<int64_t>(limits.told_ms * 1e6);
   for (const auto& [name, runs] : ByTask(history)) {
     ++verdict->checked;
     for (size_t i = 1; i < runs.size(); ++i) {
       const TaskRun& before = *runs[i - 1];
       if ((before.end == TaskEnd::kFinished) != (which == Earlier::kFinished)) continue;
-      if (Harmed(history, before.worker, before.started_ns, runs[i]->started_ns)) {
+      // Not after the second run began either: a cause comes first.
+      const int64_t until = std::min(before.alive_ns + told_ns, runs[i]->started_ns);
+      if (Harmed(history, before.worker, before.alive_ns, until)) {
         ++verdict->excused;
       } else {
         verdict->violations.push_back(
@@ -70,17 +70,64 @@ const PlannedVertex* VertexOf(const PlannedJob& job, const std::string& id) {
   return nullptr;
 }
 
+// When somebody first held the answer that the job has ended; by job.
+std::map<std::string, int64_t> SeenEnded(const ChaosHistory& history) {
+  std::map<std::string, int64_t> jobs;
+  for (const JobSighting& sighting : history.job_sightings) {
+    if (!sighting.Ended()) continue;
+    const auto [known, is_new] = jobs.try_emplace(sighting.job, sighting.answered_ns);
+    if (!is_new) known->second = std::min(known->second, sighting.answered_ns);
+  }
+  return jobs;
+}
+
+// Runs that began after their job had ended: nothing excuses those, since a job ends only when no
+// task of it can live any more. And runs that began long after its cancellation: that is written
+// down before it is acknowledged, and whoever reads it deploys nothing. A deployment that was on
+// its way reaches a worker that was cut off or stopped when that is over, so those are I7's alone.
+void JudgeLateStarts(const ChaosHistory& history, const ChaosLimits& limits, Verdict* verdict) {
+  const auto ended = SeenEnded(history);
+  const auto cancelled = Acknowledged(history, RequestKind::kCancel);
+  const auto late_ns = static_cast<int64_t>(limits.late_start_ms * 1e6);
+  const auto gone_ns = static_cast<int64_t>(limits.cancelled_gone_ms * 1e6);
+  for (const TaskRun& run : history.runs) {
+    if (const auto end = ended.find(run.name.job); end != ended.end()) {
+      ++verdict->checked;
+      if (run.started_ns > end->second + late_ns) {
+        verdict->violations.push_back(
+            fmt::format("{}, after its job had ended at {}", Describe(run), end->second));
+      }
+    }
+    const auto cancel = cancelled.find(run.name.job);
+    if (cancel == cancelled.end()) continue;
+    ++verdict->checked;
+    if (run.started_ns <= cancel->second + gone_ns) continue;
+    if (Harmed(history, run.worker, cancel->second, run.started_ns)) {
+      ++verdict->excused;
+      continue;
+    }
+    verdict->violations.push_back(
+        fmt::format("{}, after the cancellation of its job at {}", Describe(run), cancel->second));
+  }
+}
+
 }  // namespace
 
-Verdict JudgeOneRun(const ChaosHistory& history) {
+bool Harmed(const ChaosHistory& history, const std::string& worker, int64_t from, int64_t until) {
+  return std::any_of(history.harms.begin(), history.harms.end(), [&](const WorkerHarm& harm) {
+    return harm.worker == worker && harm.from_ns <= until && harm.until_ns >= from;
+  });
+}
+
+Verdict JudgeOneRun(const ChaosHistory& history, const ChaosLimits& limits) {
   Verdict verdict{"I2", "one job id, one run: no task that had ended runs again"};
-  JudgeRepetition(history, Earlier::kFinished, &verdict);
+  JudgeRepetition(history, limits, Earlier::kFinished, &verdict);
   return verdict;
 }
 
-Verdict JudgeUninterrupted(const ChaosHistory& history) {
+Verdict JudgeUninterrupted(const ChaosHistory& history, const ChaosLimits& limits) {
   Verdict verdict{"I11", "no task is started again whose worker nobody harmed"};
-  JudgeRepetition(history, Earlier::kInterrupted, &verdict);
+  JudgeRepetition(history, limits, Earlier::kInterrupted, &verdict);
   return verdict;
 }
 
@@ -101,8 +148,10 @@ Verdict JudgeSingleAttempt(const ChaosHistory& history) {
   return verdict;
 }
 
-Verdict JudgeInputs(const ChaosHistory& history) {
-  Verdict verdict{"I6", "no task starts before all its inputs have ended"};
+Verdict JudgeInputs(const ChaosHistory& history, const ChaosLimits& limits) {
+  Verdict verdict{"I6",
+                  "no task starts before all its inputs have ended, none after its job has, or was "
+                  "cancelled"};
   const RunsOfTask tasks = ByTask(history);
   for (const TaskRun& run : history.runs) {
     const auto job = history.jobs.find(run.name.job);
@@ -119,6 +168,7 @@ Verdict JudgeInputs(const ChaosHistory& history) {
       }
     }
   }
+  JudgeLateStarts(history, limits, &verdict);
   return verdict;
 }
 

@@ -1,7 +1,7 @@
 // What happened in a run of chaos, as told by those outside of the cluster: the tasks by the lines
 // that they append to a file of the run, the clients by what they sent and were answered, whoever
-// did the faults by what he did when. The checker judges this, and nothing that the cluster says of
-// itself but who leads and how its jobs ended.
+// did the faults by what he did when. Of what the cluster says of itself there is who leads, which
+// jobs it knows and in which state, how many slots are free, and how many blobs a replica lacks.
 //
 // Values without behaviour; times are nanoseconds of the machine's wall clock, which all of them
 // read.
@@ -91,6 +91,17 @@ struct WorkerHarm {
   int64_t until_ns = 0;
 };
 
+// A replica's word on a job. One that does not know the job, or does not answer, is no sighting.
+struct JobSighting {
+  std::string job;
+  std::string asked;
+  int64_t sent_ns = 0;
+  int64_t answered_ns = 0;
+  std::string state;  // JobStatus
+
+  bool Ended() const { return state == "FINISHED" || state == "FAILED" || state == "CANCELED"; }
+};
+
 // A replica's word on who leads.
 struct EpochSighting {
   std::string asked;
@@ -114,7 +125,7 @@ struct ChaosRound {
   double new_job_ms = -1;   // a new job has run to its end
   double progress_limit_ms = 0;
   double gap_ms = 0;    // the longest time without an acknowledged submission
-  uint64_t epochs = 0;  // that began in it
+  uint64_t epochs = 0;  // that began in it, or after it and before the next
 };
 
 struct ChaosHistory {
@@ -124,6 +135,7 @@ struct ChaosHistory {
   std::vector<WorkerHarm> harms;
   std::vector<EpochSighting> sightings;  // each replica's in order
   std::vector<ChaosRound> rounds;
+  std::vector<JobSighting> job_sightings;
   // At the end, when the load is over and everything was cancelled that does not end by itself:
   std::map<std::string, std::string> states;  // JobStatus, of every job that the cluster knows
   int64_t slots_expected = 0;

@@ -96,7 +96,9 @@ absl::Status ChaosInjector::DoToLeader(const PlannedFault& fault, ActiveFault* a
     case ChaosKind::kLeaderTransfer: {
       // Refused where faults overlap: then nobody hands over.
       const absl::Status status = TransferLeadership(cluster_->RestUrl(leader));
-      active->done += fmt::format(" {} {}", leader, status.ok() ? "hands over" : "refuses to");
+      active->left_out = !status.ok();
+      active->done += fmt::format(" {} {}", leader,
+                                  status.ok() ? "hands over" : "left out: it refuses to hand over");
       return absl::OkStatus();
     }
     case ChaosKind::kAllReplicasKill:

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/fault_point.h"
 #include "base/status.h"
 #include "cli/chaos/injector.h"
 #include "cli/cluster/readiness.h"
@@ -135,6 +136,9 @@ absl::Status ChaosInjector::DieInSubmission(uint64_t lot, ActiveFault* active) {
   const auto end = cluster_->WaitForExit(victim, kSubmission);
   if (!end.ok()) return LeaveOut("it does not come there", active);
   active->done += ", leads, and ends with " + *end;
+  // Another fault was faster.
+  if (*end != fmt::format("exit {}", kFaultPointExitCode))
+    return LeaveOut("that is no such end", active);
   return absl::OkStatus();
 }
 

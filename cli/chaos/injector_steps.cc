@@ -89,12 +89,16 @@ absl::Status ChaosInjector::KillSuccessor(const std::string& leader, ActiveFault
 
 absl::Status ChaosInjector::KillGuardian(const std::string& worker, ActiveFault* active) {
   const auto guardian = GuardianOf(cluster_->state().Find(worker)->process.pid);
-  active->done += fmt::format(" {}'s guardian got SIGKILL", worker);
-  if (!guardian) return absl::OkStatus();  // its worker is dead: another fault was faster
-  const auto start = StartTimeOf(*guardian);
-  if (!start) return absl::OkStatus();
-  const absl::Status status = SendSignal({*guardian, *start}, SIGKILL);
-  return absl::IsNotFound(status) ? absl::OkStatus() : status;
+  active->done += fmt::format(" {}'s guardian gets SIGKILL", worker);
+  const auto start = guardian ? StartTimeOf(*guardian) : std::nullopt;
+  const absl::Status status =
+      start ? SendSignal({*guardian, *start}, SIGKILL) : NotFound("{} has no guardian", worker);
+  if (!absl::IsNotFound(status)) return status;
+  // Its worker is dead: another fault was faster, and says itself whom it harmed.
+  active->left_out = true;
+  active->harmed.erase(worker);
+  active->done += " left out: there is none";
+  return absl::OkStatus();
 }
 
 // A replica that is started with a clock of its own, which then jumps by days.

@@ -18,44 +18,46 @@ constexpr bool kNoQuorum = true;
 
 const std::vector<ChaosTrait>& AllChaos() {
   static const std::vector<ChaosTrait> traits = {
-      {ChaosKind::kLeaderKill, "leader-kill", "F1", false, false, 0.04, 0.6},
-      {ChaosKind::kLeaderKillRestart, "leader-kill-restart", "F9"},
-      {ChaosKind::kLeaderKillAgain, "leader-kill-again", "F5", false, false, 0.04, 0.4},
-      {ChaosKind::kLeaderAndSuccessor, "leader-and-successor-kill", "F6", false, false, 0.04, 0.6},
-      {ChaosKind::kLeaderStop, "leader-stop", "F3", kSilent, false, 0.5, 2},
-      {ChaosKind::kLeaderTerm, "leader-term", "F4", false, false, 0.04, 0.6},
-      {ChaosKind::kLeaderTransfer, "leader-transfer", "F4"},
-      {ChaosKind::kAllReplicasKill, "all-replicas-kill", "F7", false, false, 0.04, 0.8},
-      {ChaosKind::kAllButOneKill, "all-but-one-kill", "F8", false, false, 0.2, 1},
-      {ChaosKind::kLeaderStarved, "leader-starved", "F31", false, false, 0.6, 1.2},
-      {ChaosKind::kReplicaClock, "replica-clock", "F30", false, false, 0.4, 0.8},
-      {ChaosKind::kReplicaDisk, "replica-disk", "F29", false, false, 0.04, 0.4},
-      {ChaosKind::kLeaderSession, "leader-session-end", "F11"},
-      {ChaosKind::kLeaderSubmission, "leader-submission-crash", "F2", false, false, 0.04, 0.4},
-      {ChaosKind::kLeaderDiskFull, "leader-disk-full", "F25", false, false, 0.3, 0.8},
-      {ChaosKind::kStandbyDiskFull, "standby-disk-full", "F25", false, false, 0.4, 1.2},
-      {ChaosKind::kWorkerKill, "worker-kill", "F10", false, false, 0.04, 0.4},
-      {ChaosKind::kWorkerStop, "worker-stop", "F10", false, false, 0.2, 1},
-      {ChaosKind::kGuardianKill, "guardian-kill", "F10"},
-      {ChaosKind::kWorkerCut, "worker-cut", "F10", false, false, 0.3, 1},
-      {ChaosKind::kWorkerCutLong, "worker-cut-long", "F10", false, false, 0, 0},
-      {ChaosKind::kWorkerAndLeaderKill, "worker-and-leader-kill", "F10", false, false, 0.04, 0.4},
-      {ChaosKind::kZooKeeperMember, "zookeeper-member-kill", "F12", false, false, 0.2, 1},
-      {ChaosKind::kZooKeeperLeader, "zookeeper-leader-kill", "F12", false, false, 0.2, 1},
-      {ChaosKind::kZooKeeperRolling, "zookeeper-rolling", "F12"},
-      {ChaosKind::kZooKeeperQuorum, "zookeeper-quorum-lost", "F13", false, kNoQuorum, 1.2, 1.8},
-      {ChaosKind::kZooKeeperStop, "zookeeper-stop", "F14", false, kNoQuorum, 0.2, 0.6},
-      {ChaosKind::kZooKeeperSlow, "zookeeper-slow", "F14", false, false, 0.6, 1.4},
-      {ChaosKind::kLeaderCutZooKeeper, "leader-cut-zookeeper", "F18", false, false, 0.4, 1.6},
-      {ChaosKind::kLeaderCutWorkers, "leader-cut-workers", "F19", false, false, 0.3, 1.2},
-      {ChaosKind::kLeaderCutBalancer, "leader-cut-balancer", "F20", false, false, 0.4, 1.2},
-      {ChaosKind::kLeaderCutPeers, "leader-cut-peers", "F21", false, false, 0.3, 1.2},
-      {ChaosKind::kLeaderOneWay, "leader-one-way", "F22", false, false, 0.3, 1.2},
-      {ChaosKind::kLeaderHost, "leader-host-cut", "F24", kSilent, false, 0.5, 2},
-      {ChaosKind::kBridge, "bridge", "F22", false, false, 0.3, 1.2},
-      {ChaosKind::kHalves, "halves", "F22", kSilent, kNoQuorum, 0.3, 1.2},
-      {ChaosKind::kLoss, "loss", "F23", false, false, 0.6, 1.4},
-      {ChaosKind::kLeaderDelay, "leader-delay", "F23", false, false, 0.6, 1.4},
+      {ChaosKind::kLeaderKill, "leader-kill", "F1", 1, false, false, 0.04, 0.6},
+      {ChaosKind::kLeaderKillRestart, "leader-kill-restart", "F9", 1},
+      {ChaosKind::kLeaderKillAgain, "leader-kill-again", "F5", 3, false, false, 0.04, 0.4},
+      {ChaosKind::kLeaderAndSuccessor, "leader-and-successor-kill", "F6", 2, false, false, 0.04,
+       0.6},
+      {ChaosKind::kLeaderStop, "leader-stop", "F3", 1, kSilent, false, 0.5, 3},
+      {ChaosKind::kLeaderTerm, "leader-term", "F4", 1, false, false, 0.04, 0.6},
+      {ChaosKind::kLeaderTransfer, "leader-transfer", "F4", 1},
+      {ChaosKind::kAllReplicasKill, "all-replicas-kill", "F7", 3, false, false, 0.04, 0.8},
+      {ChaosKind::kAllButOneKill, "all-but-one-kill", "F8", 2, false, false, 0.2, 1},
+      {ChaosKind::kLeaderStarved, "leader-starved", "F31", 1, false, false, 0.6, 1.2},
+      {ChaosKind::kReplicaClock, "replica-clock", "F30", 1, false, false, 0.4, 0.8},
+      {ChaosKind::kReplicaDisk, "replica-disk", "F29", 1, false, false, 0.04, 0.4},
+      {ChaosKind::kLeaderSession, "leader-session-end", "F11", 1},
+      {ChaosKind::kLeaderSubmission, "leader-submission-crash", "F2", 2, false, false, 0.04, 0.4},
+      {ChaosKind::kLeaderDiskFull, "leader-disk-full", "F25", 2, false, false, 0.3, 0.8},
+      {ChaosKind::kStandbyDiskFull, "standby-disk-full", "F25", 1, false, false, 0.4, 1.2},
+      {ChaosKind::kWorkerKill, "worker-kill", "F10", 0, false, false, 0.04, 0.4},
+      {ChaosKind::kWorkerStop, "worker-stop", "F10", 0, false, false, 0.2, 1},
+      {ChaosKind::kGuardianKill, "guardian-kill", "F10", 0},
+      {ChaosKind::kWorkerCut, "worker-cut", "F10", 0, false, false, 0.3, 1},
+      {ChaosKind::kWorkerCutLong, "worker-cut-long", "F10", 0, false, false, 0, 0},
+      {ChaosKind::kWorkerAndLeaderKill, "worker-and-leader-kill", "F10", 1, false, false, 0.04,
+       0.4},
+      {ChaosKind::kZooKeeperMember, "zookeeper-member-kill", "F12", 1, false, false, 0.2, 1},
+      {ChaosKind::kZooKeeperLeader, "zookeeper-leader-kill", "F12", 1, false, false, 0.2, 1},
+      {ChaosKind::kZooKeeperRolling, "zookeeper-rolling", "F12", 1},
+      {ChaosKind::kZooKeeperQuorum, "zookeeper-quorum-lost", "F13", 1, false, kNoQuorum, 1.2, 1.8},
+      {ChaosKind::kZooKeeperStop, "zookeeper-stop", "F14", 1, false, kNoQuorum, 0.2, 0.6},
+      {ChaosKind::kZooKeeperSlow, "zookeeper-slow", "F14", 1, false, false, 0.6, 1.4},
+      {ChaosKind::kLeaderCutZooKeeper, "leader-cut-zookeeper", "F18", 1, false, false, 0.4, 1.6},
+      {ChaosKind::kLeaderCutWorkers, "leader-cut-workers", "F19", 0, false, false, 0.3, 1.2},
+      {ChaosKind::kLeaderCutBalancer, "leader-cut-balancer", "F20", 0, false, false, 0.4, 1.2},
+      {ChaosKind::kLeaderCutPeers, "leader-cut-peers", "F21", 1, false, false, 0.3, 1.2},
+      {ChaosKind::kLeaderOneWay, "leader-one-way", "F22", 1, false, false, 0.3, 1.2},
+      {ChaosKind::kLeaderHost, "leader-host-cut", "F24", 1, kSilent, false, 0.5, 2},
+      {ChaosKind::kBridge, "bridge", "F22", 1, false, false, 0.3, 1.2},
+      {ChaosKind::kHalves, "halves", "F22", 1, kSilent, kNoQuorum, 0.3, 1.2},
+      {ChaosKind::kLoss, "loss", "F23", 1, false, false, 0.6, 1.4},
+      {ChaosKind::kLeaderDelay, "leader-delay", "F23", 1, false, false, 0.6, 1.4},
   };
   return traits;
 }
@@ -63,6 +65,13 @@ const std::vector<ChaosTrait>& AllChaos() {
 const ChaosTrait& TraitOf(ChaosKind kind) {
   return *std::find_if(AllChaos().begin(), AllChaos().end(),
                        [kind](const ChaosTrait& trait) { return trait.kind == kind; });
+}
+
+uint64_t EpochsOf(const std::string& name) {
+  for (const ChaosTrait& trait : AllChaos()) {
+    if (name == trait.name) return trait.epochs;
+  }
+  return 0;
 }
 
 std::vector<ChaosKind> AllChaosKinds() {

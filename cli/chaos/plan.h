@@ -18,7 +18,7 @@ enum class ChaosKind {
   kLeaderKillRestart,   // back within 100 ms
   kLeaderKillAgain,     // every two seconds
   kLeaderAndSuccessor,  // the second dies while it recovers
-  kLeaderStop,          // and wakes up as a zombie
+  kLeaderStop,          // and wakes up as a zombie, up to two sessions after it lost its own
   kLeaderTerm,
   kLeaderTransfer,
   kAllReplicasKill,
@@ -57,8 +57,11 @@ enum class ChaosKind {
 // What a fault does to those who did nothing: decides what it excuses.
 struct ChaosTrait {
   ChaosKind kind;
-  const char* name;        // "leader-kill"
-  const char* fault;       // of the list of faults: "F1"
+  const char* name;   // "leader-kill"
+  const char* fault;  // of the list of faults: "F1"
+  // How many elections it costs at most, what the injector does to bring it about included. 0: it
+  // touches neither the leader nor what the leader holds on to.
+  uint64_t epochs = 1;
   bool silences = false;   // a replica that neither answers nor refuses
   bool no_quorum = false;  // ZooKeeper serves nobody
   double least = 0;        // how long it lasts, in session timeouts
@@ -67,6 +70,8 @@ struct ChaosTrait {
 
 const std::vector<ChaosTrait>& AllChaos();
 const ChaosTrait& TraitOf(ChaosKind kind);
+// By the trait's name; 0 for what is none.
+uint64_t EpochsOf(const std::string& name);
 std::vector<ChaosKind> AllChaosKinds();
 // Of "leader-kill,worker-stop". kInvalidArgument: says which names there are.
 absl::StatusOr<std::vector<ChaosKind>> ChaosKindsNamed(const std::string& names);

@@ -50,6 +50,8 @@ class Checker : public testing::Test {
                          {"r2", 1 * kSecond, 5, "r1"},
                          {"r2", 11 * kSecond, 6, "r2"},
                          {"r1", 12 * kSecond, 6, "r2"}};
+    Sighting("short", "r1", 4, "FINISHED");
+    Sighting("short", "r2", 12, "FINISHED");
     history.slots_expected = history.slots_total = history.slots_free = 8;
     history.missing_blobs = {{"r1", 0}, {"r2", 0}};
   }
@@ -77,6 +79,31 @@ class Checker : public testing::Test {
     run.end = end;
     history.runs.push_back(run);
     return history.runs.back();
+  }
+
+  void Sighting(const std::string& job, const std::string& replica, int64_t at,
+                const std::string& state) {
+    history.job_sightings.push_back(
+        {job, replica, at * kSecond - kSecond / 10, at * kSecond, state});
+  }
+
+  // Another one of those faults, judged a second after the healing.
+  ChaosRound& AddRound(const std::vector<std::string>& kinds, int64_t from, int64_t healed) {
+    ChaosRound round = history.rounds[0];
+    round.number = static_cast<int>(history.rounds.size()) + 1;
+    round.kinds = kinds;
+    round.from_ns = from * kSecond;
+    round.healed_ns = healed * kSecond;
+    round.until_ns = (healed + 1) * kSecond;
+    round.epochs = 0;
+    history.rounds.push_back(round);
+    return history.rounds.back();
+  }
+
+  void Acknowledged(const std::string& job, RequestKind kind, int64_t at) {
+    for (ClientRequest& request : history.requests) {
+      if (request.job == job && request.kind == kind) request.answered_ns = at * kSecond;
+    }
   }
 
   TaskRun& RunOf(const std::string& job) {
@@ -139,14 +166,28 @@ TEST_F(Checker, I1ExpectsNothingOfAJobThatWasNotAcknowledged) {
 
 TEST_F(Checker, I2FindsAJobThatRanTwice) {
   AddRun("short", "task", 0, 7, 8, TaskEnd::kFinished);
-  EXPECT_THAT(Violated(), ElementsAre("I2"));
+  EXPECT_THAT(Violated(), ElementsAre("I2", "I6"));
 }
 
 TEST_F(Checker, I2ExcusesATaskWhoseWorkerWasLostBeforeItCouldTell) {
-  RunOf("short").worker = "w2";
-  AddRun("short", "task", 0, 12, 13, TaskEnd::kFinished);
+  AddJob("timed", {JobKind::kTimed, {{"task", 1, {}}}}, "FINISHED");
+  AddRun("timed", "task", 0, 2, 9, TaskEnd::kFinished).worker = "w2";
+  AddRun("timed", "task", 0, 12, 19, TaskEnd::kFinished).epoch = 6;
   EXPECT_THAT(Violated(), IsEmpty());
-  EXPECT_EQ(JudgeOneRun(history).excused, 1u);
+  EXPECT_EQ(JudgeOneRun(history, ChaosLimits()).excused, 1u);
+}
+
+TEST_F(Checker, I2IsNotExcusedByAHarmLongAfterTheEnd) {
+  history.harms.push_back({"w1", 9 * kSecond, 20 * kSecond});  // it ended at 3
+  AddRun("short", "task", 0, 12, 13, TaskEnd::kFinished).epoch = 6;
+  EXPECT_THAT(Violated(), Contains("I2"));
+}
+
+TEST_F(Checker, I2IsNotExcusedByAHarmThatWasOverBeforeTheEnd) {
+  AddJob("timed", {JobKind::kTimed, {{"task", 1, {}}}}, "FINISHED");
+  AddRun("timed", "task", 0, 12, 25, TaskEnd::kFinished).worker = "w2";  // harmed until 20
+  AddRun("timed", "task", 0, 40, 53, TaskEnd::kFinished).epoch = 6;
+  EXPECT_THAT(Violated(), ElementsAre("I2"));
 }
 
 TEST_F(Checker, I3FindsAReplicaThatGoesBack) {
@@ -176,6 +217,16 @@ TEST_F(Checker, I3AllowsAnAnswerOnTheWay) {
 TEST_F(Checker, I4FindsAWorkerThatObeysAZombie) {
   AddRun("zombie", "task", 0, 40, 41, TaskEnd::kFinished).epoch = 5;  // w1 has seen 6 at 12
   EXPECT_THAT(Violated(), ElementsAre("I4"));
+}
+
+TEST_F(Checker, I4FindsAZombieThatWokeUpTwoSecondsAgo) {
+  AddRun("zombie", "task", 0, 15, 16, TaskEnd::kFinished).epoch = 5;
+  EXPECT_THAT(Violated(), ElementsAre("I4"));
+}
+
+TEST_F(Checker, I4AllowsAShellThatStartsSlowly) {
+  AddRun("slow", "task", 0, 14, 15, TaskEnd::kFinished).epoch = 5;
+  EXPECT_THAT(Violated(), IsEmpty());
 }
 
 TEST_F(Checker, I5FindsTwoLivingAttempts) {
@@ -210,6 +261,32 @@ TEST_F(Checker, I6FindsAnInputThatWasKilledAndNotRunAgain) {
   EXPECT_THAT(Violated(), Contains("I6"));
 }
 
+TEST_F(Checker, I6FindsATaskThatStartsAfterItsJobHadEnded) {
+  // What I2 excuses: the first attempt's worker was harmed when it ended.
+  history.harms.push_back({"w1", 3 * kSecond, 9 * kSecond});
+  AddRun("short", "task", 0, 7, 8, TaskEnd::kFinished);
+  EXPECT_THAT(Violated(), ElementsAre("I6"));
+}
+
+TEST_F(Checker, I6AllowsALineThatComesALittleLate) {
+  history.harms.push_back({"w1", 3 * kSecond, 9 * kSecond});
+  AddRun("short", "task", 0, 6, 6, TaskEnd::kFinished);  // it was seen FINISHED at 4
+  EXPECT_THAT(Violated(), IsEmpty());
+}
+
+TEST_F(Checker, I6FindsATaskThatStartsAfterItsCancellation) {
+  Acknowledged("cancelled", RequestKind::kCancel, 15);
+  RunOf("cancelled").alive_ns = 16 * kSecond;
+  history.rounds[0].healed_ns = 26 * kSecond;  // that round explains all to I7 until 36
+  history.harms.push_back({"w1", 15 * kSecond, 17 * kSecond});
+  AddRun("cancelled", "task", 0, 26, 27, TaskEnd::kTerminated).worker = "w3";
+  history.runs.back().epoch = 6;
+  EXPECT_THAT(Violated(), ElementsAre("I6"));
+  // A deployment that waited for its worker on the way.
+  history.harms.push_back({"w3", 14 * kSecond, 31 * kSecond});
+  EXPECT_THAT(Violated(), IsEmpty());
+}
+
 TEST_F(Checker, I7FindsACancelledTaskThatLives) {
   RunOf("cancelled").alive_ns = 40 * kSecond;
   EXPECT_THAT(Violated(), ElementsAre("I7"));
@@ -237,6 +314,58 @@ TEST_F(Checker, I7IsNotExcusedByFaultsThatCameLater) {
   history.rounds.back().healed_ns = 70 * kSecond;
   RunOf("cancelled").alive_ns = 45 * kSecond;
   EXPECT_THAT(Violated(), ElementsAre("I7"));
+}
+
+TEST_F(Checker, I7IsNotExcusedByAChainOfRounds) {
+  // A round every three seconds, as in every run: each began within 10 s of the end of the last.
+  for (int64_t start = 30; start < 300; start += 3) AddRound({"loss"}, start, start + 1);
+  RunOf("cancelled").alive_ns = 49 * kSecond;  // acknowledged at 29: rounds until 39 may delay it
+  EXPECT_THAT(Violated(), IsEmpty());
+  EXPECT_EQ(JudgeCancelled(history, ChaosLimits()).excused, 1u);
+  RunOf("cancelled").alive_ns = 51 * kSecond;
+  EXPECT_THAT(Violated(), ElementsAre("I7"));
+  RunOf("cancelled").alive_ns = 290 * kSecond;
+  EXPECT_THAT(Violated(), ElementsAre("I7"));
+}
+
+TEST_F(Checker, I7ExcusesAWorkerThatWasOutOfReachAgain) {
+  AddRound({"worker-cut-long"}, 30, 44);
+  AddRound({"worker-stop"}, 52, 57);
+  RunOf("cancelled").alive_ns = 56 * kSecond;
+  EXPECT_THAT(Violated(), ElementsAre("I7"));
+  history.harms.push_back({"w3", 52 * kSecond, 62 * kSecond});
+  EXPECT_THAT(Violated(), ElementsAre("I7")) << "not its own";
+  history.harms.push_back({"w1", 52 * kSecond, 62 * kSecond});
+  EXPECT_THAT(Violated(), IsEmpty());
+  history.harms.push_back({"w1", 61 * kSecond, 80 * kSecond});  // but once
+  RunOf("cancelled").alive_ns = 63 * kSecond;
+  EXPECT_THAT(Violated(), ElementsAre("I7"));
+}
+
+TEST_F(Checker, I7FindsAJobThatEndedTwice) {
+  Sighting("short", "r2", 15, "CANCELED");
+  EXPECT_THAT(Violated(), ElementsAre("I7"));
+}
+
+TEST_F(Checker, I7FindsAJobThatIsNotAsItHadEnded) {
+  Sighting("graph", "r2", 8, "FAILED");
+  EXPECT_THAT(Violated(), ElementsAre("I7"));
+}
+
+TEST_F(Checker, I7FindsAnEndedJobThatLivesAgain) {
+  Sighting("short", "r2", 40, "RUNNING");
+  EXPECT_THAT(Violated(), ElementsAre("I7"));
+}
+
+TEST_F(Checker, I7AllowsAWordOfALeaderThatIsNoneWhileFaultsGoOn) {
+  Sighting("short", "r2", 15, "RUNNING");
+  EXPECT_THAT(Violated(), IsEmpty());
+  EXPECT_EQ(JudgeFinal(history).excused, 1u);
+}
+
+TEST_F(Checker, I7AllowsAnAnswerOnTheWay) {
+  history.job_sightings.push_back({"short", "r2", 3 * kSecond, 5 * kSecond, "RUNNING"});
+  EXPECT_THAT(Violated(), IsEmpty());
 }
 
 TEST_F(Checker, I8FindsAMissingBlob) {
@@ -283,6 +412,12 @@ TEST_F(Checker, I11ExcusesOnlyTheTimeOfTheHarm) {
   EXPECT_THAT(Violated(), Contains("I11"));
 }
 
+TEST_F(Checker, I11IsNotExcusedByAHarmThatItLivedThrough) {
+  AddRun("long", "task", 0, 95, 99, TaskEnd::kUnknown).epoch = 6;  // w1, harmed before the first
+  history.harms.push_back({"w1", 40 * kSecond, 50 * kSecond});     // ended at 90
+  EXPECT_THAT(Violated(), Contains("I11"));
+}
+
 TEST_F(Checker, L1FindsADisagreement) {
   history.rounds[0].agreed_ms = -1;
   EXPECT_THAT(Violated(), ElementsAre("L1"));
@@ -301,8 +436,28 @@ TEST_F(Checker, L2FindsThatNoNewJobRuns) {
 }
 
 TEST_F(Checker, L4FindsAStormOfElections) {
-  history.rounds[0].epochs = 7;
+  history.rounds[0].epochs = 3;  // one was killed
   EXPECT_THAT(Violated(), ElementsAre("L4"));
+}
+
+TEST_F(Checker, L4FindsAnElectionOfNothing) {
+  AddRound({"worker-kill"}, 40, 41).epochs = 1;
+  EXPECT_THAT(Violated(), ElementsAre("L4"));
+  history.rounds.back().kinds = {"worker-cut", "leader-cut-balancer"};
+  EXPECT_THAT(Violated(), ElementsAre("L4"));
+}
+
+TEST_F(Checker, L4FindsALeaderThatFallsOnceInEveryPause) {
+  history.rounds[0].epochs = 2;
+  EXPECT_THAT(Violated(), IsEmpty()) << "a busy machine";
+  for (int64_t i = 4; i < 14; ++i) AddRound({"leader-kill"}, 10 * i, 10 * i + 1).epochs = 2;
+  EXPECT_THAT(Violated(), ElementsAre("L4"));
+}
+
+TEST_F(Checker, L4AllowsFaultsThatMeet) {
+  AddRound({"leader-kill", "bridge"}, 40, 41).epochs = 3;
+  EXPECT_THAT(Violated(), IsEmpty());
+  EXPECT_EQ(JudgeElections(history, ChaosLimits()).excused, 0u);
 }
 
 TEST_F(Checker, L5FindsRecoveriesThatGetSlower) {
@@ -312,10 +467,26 @@ TEST_F(Checker, L5FindsRecoveriesThatGetSlower) {
   EXPECT_THAT(Violated(), ElementsAre("L5"));
 }
 
+TEST_F(Checker, L5FindsThatClientsWaitLongerForTheNextLeader) {
+  for (int64_t i = 4; i < 14; ++i) AddRound({"leader-kill"}, 10 * i, 10 * i + 1).gap_ms = 250;
+  EXPECT_THAT(Violated(), IsEmpty());
+  EXPECT_EQ(JudgeTrend(history).checked, 10u);
+  for (size_t i = 6; i < history.rounds.size(); ++i) history.rounds[i].gap_ms = 900;
+  EXPECT_THAT(Violated(), ElementsAre("L5"));
+}
+
+TEST_F(Checker, ARunThatProvesNothingDoesNotPass) {
+  history.job_sightings.clear();
+  EXPECT_THAT(Violated(), IsEmpty()) << "a short one may";
+  for (int64_t i = 4; i < 15; ++i) AddRound({"loss"}, 10 * i, 10 * i + 1);
+  EXPECT_THAT(Violated(), ElementsAre("I7"));
+}
+
 TEST_F(Checker, TheMixFindsAFaultThatIsNeverDone) {
   ChaosRound round = history.rounds[0];
   round.kinds = {"leader-kill", "leader-disk-full"};
   round.left_out = {"leader-disk-full"};
+  round.epochs = 0;
   history.rounds.insert(history.rounds.end(), 3, round);
   EXPECT_THAT(Violated(), IsEmpty()) << "it may just have found no place";
   history.rounds.push_back(round);
