@@ -24,6 +24,7 @@ constexpr seconds kNewJob(60);
 // Until every worker that lives has its lease prolonged: those seconds in which a leader must be
 // agreed on.
 constexpr seconds kRenewed(5);
+constexpr seconds kElected(2);  // what an election of several commits takes at most
 constexpr size_t kLongJobs = 3;
 
 double MillisSince(Clock::time_point start) {
@@ -202,17 +203,25 @@ absl::Status Chaos::DoFaults(const PlannedRound& plan, ChaosRound* round) {
 
 // Whom this round may have cost tasks. A lease ends where nobody proves that it may go on: a
 // replica that neither leads nor answers, while nobody can be elected or another one is silent too.
+// A silence that lasts as long as a lease needs no more than a fault that delays the election: one
+// ZooKeeper server after the other restarted, say, each of whose elections gives the silent
+// leader's session its whole time again.
 void Chaos::Harm(const PlannedRound& plan, const std::vector<ActiveFault>& faults,
                  const ChaosRound& round) {
   std::set<std::string> workers;
   size_t silent = 0;
   size_t no_quorum = 0;
+  size_t outlasting = 0;
+  size_t delaying = 0;
   for (const PlannedFault& fault : plan.faults) {
+    const bool outlasts = TraitOf(fault.kind).silences && fault.lasts >= options_.lease - kElected;
+    outlasting += outlasts ? 1 : 0;
+    delaying += !outlasts && TraitOf(fault.kind).epochs > 0 ? 1 : 0;
     silent += TraitOf(fault.kind).silences ? 1 : 0;
     no_quorum += TraitOf(fault.kind).no_quorum ? 1 : 0;
   }
   for (const ActiveFault& fault : faults) workers.insert(fault.harmed.begin(), fault.harmed.end());
-  if (silent > 1 || (silent > 0 && no_quorum > 0)) {
+  if (silent > 1 || (silent > 0 && no_quorum > 0) || (outlasting > 0 && delaying > 0)) {
     const auto all = injector_->Names(NodeKind::kTaskManager);
     workers.insert(all.begin(), all.end());
   }
