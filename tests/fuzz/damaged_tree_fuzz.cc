@@ -43,6 +43,7 @@ class World final : public LeaderFixture {
           paths_.results() + "/" + Job().Bucket(), paths_.roster()}) {
       MakeNode(folder, "");
     }
+    MakeNeighbours();
   }
   void TestBody() override {}
 
@@ -69,12 +70,15 @@ class World final : public LeaderFixture {
   void CheckStores() {
     const auto pointers = List();
     FUZZ_CHECK(pointers.ok(), pointers.status().ToString());
-    FUZZ_CHECK(pointers->size() == present_.count(kJob), "a pointer is hidden");
+    FUZZ_CHECK(pointers->size() == 1 + present_.count(kJob), "a pointer is hidden");
     for (const auto& found : *pointers) {
+      const bool sound = found.id == SoundJob();
+      FUZZ_CHECK(found.pointer.ok() || !sound, "a sound pointer cannot be read");
       if (!found.pointer.ok()) continue;
       const auto graph = Run<absl::StatusOr<JobGraphPtr>>(
           [&](auto done) { graphs_->LoadGraph(*found.pointer, std::move(done)); });
-      FUZZ_CHECK(!graph.ok(), "a graph that nobody stored");
+      const bool stored = found.pointer->graph_digest() == sound_digest_;
+      FUZZ_CHECK(graph.ok() == stored, "a graph that nobody stored, or not the one that was");
       const absl::Status updated = Update(found.id, *found.pointer);
       FUZZ_CHECK(deposed_ > 0 || updated.ok() || absl::IsResourceExhausted(updated),
                  updated.ToString());
@@ -85,14 +89,20 @@ class World final : public LeaderFixture {
     const auto result = Find(Job());
     FUZZ_CHECK(present_.contains(kResult) == !(result.ok() && !result->has_value()),
                "a job that ended is said not to have");
+    const auto ended = Find(SoundEnded());
+    FUZZ_CHECK(ended.ok() && ended->has_value() && (*ended)->outcome() == "FINISHED",
+               "the neighbour of a bad result is hidden");
   }
 
   void CheckRoster() {
     auto roster = std::make_shared<Roster>(fence_, executor_);
     const auto entries = Run<absl::StatusOr<std::vector<pb::TaskManagerDescription>>>(
         [&](auto done) { roster->Load(std::move(done)); });
-    FUZZ_CHECK(entries.ok() && entries->size() == present_.count(kRoster), "not the roster");
-    for (const auto& entry : *entries) FUZZ_CHECK(entry.id() == "tm-1", entry.ShortDebugString());
+    FUZZ_CHECK(entries.ok() && entries->size() == 1 + present_.count(kRoster), "not the roster");
+    for (const auto& entry : *entries) {
+      FUZZ_CHECK(entry.id() == "tm-1" || entry.SerializeAsString() == Sound().SerializeAsString(),
+                 entry.ShortDebugString());
+    }
   }
 
   void CheckJournal() {
@@ -107,6 +117,8 @@ class World final : public LeaderFixture {
     if (read.ok()) {
       FUZZ_CHECK(journal->Knows(paths_.job(Job())) == present_.contains(kJob), "");
       FUZZ_CHECK(journal->Knows(paths_.result(Job())) == present_.contains(kResult), "");
+      FUZZ_CHECK(journal->Knows(paths_.job(SoundJob())), "a sound pointer is not in the journal");
+      FUZZ_CHECK(journal->Knows(paths_.result(SoundEnded())), "a sound result is not in it");
     }
     journal->live_blobs();
     Settle();
@@ -144,6 +156,23 @@ class World final : public LeaderFixture {
 
  private:
   static JobId Job() { return *JobId::Parse(kJobHex); }
+  // In the same folders, and never spoiled: a live job, one that has ended, a TaskManager.
+  static JobId SoundJob() { return *JobId::Parse("0" + std::string(31, 'a')); }
+  static JobId SoundEnded() { return *JobId::Parse("0" + std::string(31, 'e')); }
+  static pb::TaskManagerDescription Sound() {
+    pb::TaskManagerDescription description;
+    description.set_id("tm-sound");
+    description.set_slots(2);
+    return description;
+  }
+
+  void MakeNeighbours() {
+    const auto pointer = Add(SoundJob());
+    FUZZ_CHECK(pointer.ok() && Add(SoundEnded()).ok(), "a submission is refused");
+    sound_digest_ = pointer->graph_digest();
+    FUZZ_CHECK(Commit(SoundEnded(), ResultNow()).ok(), "a result is refused");
+    MakeNode(paths_.roster(TaskManagerId("tm-sound")), Sound().SerializeAsString());
+  }
 
   void MakeNode(const std::string& path, const std::string& data) {
     const auto made = Run<absl::Status>(
@@ -153,6 +182,7 @@ class World final : public LeaderFixture {
   }
 
   std::map<Record, std::string> present_;
+  std::string sound_digest_;
   LeadershipView last_view_;
 };
 
