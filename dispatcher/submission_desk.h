@@ -1,4 +1,4 @@
-// Takes submissions (DESIGN section 5.1): the same id known? → store the blob (min-copies) → commit
+// Takes submissions (5.1): the same id known? → store the blob (min-copies) → commit
 // the pointer → answer → start the job.
 //
 // One id, one run (P2), by interleaving:

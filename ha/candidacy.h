@@ -1,5 +1,5 @@
 // The rules of the election as functions of what was read: who may contend, when a leader counts as
-// dead, and the multi that wins (DESIGN 3.2, 3.4, 3.6). No state, no calls.
+// dead, and the multi that wins (docs/protocols.md, 3.2, 3.4, 3.6). No state, no calls.
 
 #pragma once
 

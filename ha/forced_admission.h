@@ -1,5 +1,5 @@
 // The operator's way out when no member can lead any more (all of them lost for good, or `members`
-// damaged): writes a replica into the list of members past every leader (DESIGN 3.6).
+// damaged): writes a replica into the list of members past every leader (docs/protocols.md, 3.6).
 //
 // What it gives up: nobody has told the TaskManagers to ask the newcomer, so one that cannot reach
 // it could renew its lease by way 2 (the dead members refuse it) while the newcomer leads and

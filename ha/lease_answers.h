@@ -1,4 +1,4 @@
-// When this replica last told which TaskManager that it does not lead (way 2 of DESIGN 3.6). Such
+// When this replica last told which TaskManager that it does not lead (way 2 of 3.6). Such
 // an answer may have renewed a lease; should this replica lead later (or resume), it must not count
 // that TaskManager as lost before lease + 1 s after it.
 //

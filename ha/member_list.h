@@ -1,4 +1,4 @@
-// Changes of the list of members (DESIGN 3.6) as functions of the list. Each returns the next list,
+// Changes of the list of members (3.6) as functions of the list. Each returns the next list,
 // with the next version, or why the change is refused; the same list, with its version, if there is
 // nothing to change.
 //

@@ -1,4 +1,4 @@
-// The tree in ZooKeeper (DESIGN section 3.1): where each record stands.
+// The tree in ZooKeeper (docs/protocols.md, 3.1): where each record stands.
 
 #pragma once
 

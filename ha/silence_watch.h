@@ -1,4 +1,4 @@
-// Whether the leader is silent, by the word of a majority (DESIGN 3.4): a process that is stopped,
+// Whether the leader is silent, by the word of a majority (3.4): a process that is stopped,
 // a host that is lost or cut off, an event loop that hangs. None of them refuses a connection.
 //
 // Heard: the leader's process answered a ping of this replica, from the strand on which it leads.

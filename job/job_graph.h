@@ -75,7 +75,7 @@ struct JobGraph {
 
 using JobGraphPtr = std::shared_ptr<const JobGraph>;
 
-// A submission as read from JSON (DESIGN section 5.2).
+// A submission as read from JSON (docs/protocols.md, 5.2).
 struct ParsedSubmission {
   JobGraphPtr graph;
   std::optional<JobId> job_id;  // the "jobid" field

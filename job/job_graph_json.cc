@@ -1,4 +1,4 @@
-// What users write (DESIGN section 5.2), read into a JobGraph.
+// What users write (docs/protocols.md, 5.2), read into a JobGraph.
 
 #include <algorithm>
 #include <limits>

@@ -1,4 +1,4 @@
-/* Election, fencing and early take-over (DESIGN 3.2 to 3.4), for the model checker spin.
+/* Election, fencing and early take-over (3.2 to 3.4), for the model checker spin.
  *
  * Three replicas and ZooKeeper: the nodes `epoch` and `leader`, with versions and owners; sessions
  * that are cut, found again or expired; reads of the two nodes one after the other; the multis that

@@ -1,4 +1,4 @@
-/* Leases, deployments and the list of members (DESIGN 3.5 and 3.6), for the model checker spin.
+/* Leases, deployments and the list of members (3.5 and 3.6), for the model checker spin.
  *
  * A TaskManager X that everything happens to; a second one, Y, that nothing happens to: the place
  * where a subtask that X lost runs again; one subtask; the leader processes of the epochs 1, 2, 3.

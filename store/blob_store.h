@@ -1,4 +1,4 @@
-// Immutable bytes named by their SHA-256 (DESIGN section 4).
+// Immutable bytes named by their SHA-256 (docs/protocols.md, 4).
 //
 // LocalBlobStore (local_blob_store.h) is this replica's disk; ReplicatedBlobStore adds the peers: a
 // write is acknowledged when min-copies replicas have synced it, a read falls back to a peer and

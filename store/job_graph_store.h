@@ -1,5 +1,5 @@
 // The jobs that are not yet globally terminal: JobGraph bytes in the BlobStore, a JobPointer in
-// ZooKeeper. The pointer is the commit point (DESIGN section 4).
+// ZooKeeper. The pointer is the commit point (docs/protocols.md, 4).
 //
 // Every write goes through the LeaderFence of one epoch; make a new store with each grant.
 //

@@ -1,5 +1,5 @@
 // The ProcessLauncher of a real TaskManager: every task is a child of the guardian process, which
-// this starts, feeds and, when it dies, replaces (DESIGN section 6).
+// this starts, feeds and, when it dies, replaces (docs/protocols.md, 6).
 //
 // Lives on the executor given to Create; owned by the TaskManager. One per process and per work
 // directory. Its destructor ends every task and waits for that: drop it after the last callback,

@@ -1,4 +1,4 @@
-// The lease under which the tasks of a TaskManager run (DESIGN 3.6): when it ends, and what renews
+// The lease under which the tasks of a TaskManager run (3.6): when it ends, and what renews
 // it. The guardian enforces it; this says when it is over, also when a timer comes late.
 //
 // Lives on one executor; owned by the TaskExecutor. A lease runs from the moment of the request

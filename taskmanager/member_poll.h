@@ -1,4 +1,4 @@
-// One round of way 2 of DESIGN 3.6: asks every member whether somebody may lead.
+// One round of way 2 of docs/protocols.md, 3.6: asks every member whether somebody may lead.
 //
 // Each must answer that it does not lead and has seen no epoch above the asker's, or refuse the
 // connection at its listed address. Silence, another replica at that address, or any other error

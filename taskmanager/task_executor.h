@@ -2,7 +2,7 @@
 // as processes, one a slot, and reports their ends until the leader has them safe.
 //
 // It obeys the highest epoch it has seen and only the leader it is registered with, and runs
-// nothing without a lease (DESIGN 3.6): P3, P4. Its tasks live on while leaders come and go (P5).
+// nothing without a lease (3.6): P3, P4. Its tasks live on while leaders come and go (P5).
 //
 // Lives on one executor: every method there. Owned by main or a simulation; it ends with its last
 // reference, its tasks with the ProcessLauncher.

@@ -1,5 +1,5 @@
 // Keeps a job's pointer in the store up to date: coalesced, at most one update in flight, at least
-// 50 ms apart unless somebody waits for it (DESIGN section 4).
+// 50 ms apart unless somebody waits for it (docs/protocols.md, 4).
 //
 // Lives on the executor of the leader process, owned by the job's JobMaster.
 

@@ -1,4 +1,4 @@
-// The guardian: parent of every task of one TaskManager (DESIGN section 6).
+// The guardian: parent of every task of one TaskManager (docs/protocols.md, 6).
 //
 // It knows the lease's deadline and kills everything when it passes or when its TaskManager dies;
 // whatever hangs over there, no task outlives its lease (3.6). It reports the end of an attempt

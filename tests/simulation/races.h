@@ -1,4 +1,4 @@
-// Sequences of faults whose timing aims at one rule of the protocols each (DESIGN 3.2 to 3.6): what
+// Sequences of faults whose timing aims at one rule of the protocols each (3.2 to 3.6): what
 // single faults drawn at random meet in one run of many thousands.
 //
 // A race begins at once; its later steps are timers, and its end undoes all of it. Lives as long as
