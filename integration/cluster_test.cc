@@ -19,8 +19,6 @@
 namespace baton::integration {
 namespace {
 
-constexpr std::chrono::milliseconds kProbe = std::chrono::seconds(1);
-
 std::string WithoutScheme(const std::string& url) { return url.substr(url.find("//") + 2); }
 
 class SharedCluster {
@@ -250,65 +248,6 @@ std::string ClusterTest::JobState(const std::string& job) {
 absl::StatusOr<HttpReply> ClusterTest::Put(const std::string& address, const std::string& job,
                                            std::string_view body) {
   return Exchange(address, RequestBytes("PUT", "/v1/jobs/" + job, body));
-}
-
-void ClusterTest::ExpectRanOnce(const std::string& job, size_t tasks) {
-  EXPECT_TRUE(Eventually([&] { return JobState(job) == "FINISHED"; }))
-      << "job " << job << " is " << JobState(job);
-  EXPECT_EQ(traces().Starts(job).size(), tasks) << "starts of job " << job;
-  EXPECT_EQ(traces().Ends(job).size(), tasks) << "ends of job " << job;
-}
-
-void ClusterTest::ExpectUndisturbed(const std::string& job, size_t tasks) {
-  EXPECT_EQ(traces().Starts(job).size(), tasks);
-  traces().Release(job);
-  ExpectRanOnce(job, tasks);
-  for (const TraceLine& start : traces().Starts(job)) {
-    EXPECT_EQ(start.attempt, 0u);
-    bool same_process_ended = false;
-    for (const TraceLine& end : traces().Ends(job)) same_process_ended |= end.pid == start.pid;
-    EXPECT_TRUE(same_process_ended) << "subtask " << start.subtask;
-  }
-}
-
-void ClusterTest::ExpectServes() {
-  const auto leaders = [] {
-    int count = 0;
-    for (const std::string& replica : Replicas()) {
-      const auto reply = Get(Rest(replica), "/leader", kProbe);
-      if (reply.ok() && reply->status == 200) ++count;
-    }
-    return count;
-  };
-  EXPECT_TRUE(Eventually([&] { return leaders() == 1; })) << leaders() << " say that they lead";
-  const std::string job = NewJobId();
-  const auto reply = Put(Balancer(), job, QuickJob());
-  ASSERT_TRUE(reply.ok()) << reply.status();
-  EXPECT_EQ(reply->status, 202) << reply->body;
-  ExpectRanOnce(job);
-}
-
-std::string ClusterTest::StartHeldJob(uint32_t tasks) {
-  const std::string job = NewJobId();
-  held_.push_back(job);
-  const auto reply = Put(Balancer(), job, HeldJob(tasks));
-  EXPECT_TRUE(reply.ok()) << reply.status();
-  if (reply.ok()) {
-    EXPECT_EQ(reply->status, 202) << reply->body;
-  }
-  EXPECT_TRUE(Eventually([&] { return traces().Starts(job).size() == tasks; }));
-  return job;
-}
-
-void ClusterTest::ExpectAccepted(std::chrono::seconds patience) {
-  const std::string job = NewJobId();
-  EXPECT_TRUE(Eventually(
-      [&] {
-        const auto reply = Put(Balancer(), job, QuickJob());
-        return reply.ok() && reply->status / 100 == 2;
-      },
-      patience));
-  ExpectRanOnce(job);
 }
 
 void HostsTest::Cut(const std::string& a, const std::string& b, CutDirection direction) {

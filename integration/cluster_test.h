@@ -23,8 +23,12 @@
 
 namespace baton::integration {
 
+class LateWrites;
+
 // Generous: what a test waits for comes much sooner, or never.
 inline constexpr auto kPatience = std::chrono::seconds(30);
+// For the answer of a process that may be stopped.
+inline constexpr std::chrono::milliseconds kProbe = std::chrono::seconds(1);
 
 // Asks until it holds; whether it did in time.
 [[nodiscard]] bool Eventually(const std::function<bool()>& condition,
@@ -82,9 +86,19 @@ class ClusterTest : public testing::Test {
   // Lets the tasks of a held job end and looks at all they wrote: the processes that started are
   // those that ended.
   void ExpectUndisturbed(const std::string& job, size_t tasks);
+  // Waits for `condition`, and looks all the while that of no subtask two attempts live (P4). Fails
+  // the test at once when they do.
+  [[nodiscard]] static bool EventuallyNeverTwice(const std::string& job,
+                                                 const std::function<bool()>& condition,
+                                                 std::chrono::seconds patience = kPatience);
+  // After the fault (P3): what was acknowledged was so by a successor of `deposed`, and is so; what
+  // was refused has not happened. The victim is a StartHeldJob(1).
+  void ExpectFenced(LateWrites& writes, const Leadership& deposed);
   // What must hold once the last fault is over: exactly one replica says that it leads, and a new
   // job runs to its end.
   void ExpectServes();
+  // For a HeldJob, which is released at the end, however the test went.
+  std::string NewHeldJobId();
   // Submits through the balancer and waits until every task has started.
   std::string StartHeldJob(uint32_t tasks);
   // Submits through the balancer, again and again as a client would, until it is accepted; the job
@@ -93,7 +107,7 @@ class ClusterTest : public testing::Test {
 
  private:
   const Placement placement_;
-  std::vector<std::string> held_;  // released at the end, however the test went
+  std::vector<std::string> held_;
 };
 
 // Making hosts needs the rights of root; without them these tests fail.

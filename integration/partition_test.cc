@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "integration/cluster_test.h"
+#include "integration/late_writes.h"
 
 namespace baton::integration {
 namespace {
@@ -28,19 +29,27 @@ class PartitionTest : public HostsTest {
   }
 };
 
+// It believes for a while that it leads, the workers hear it all the time, and clients ask it to
+// write before and after it is deposed (P3).
 TEST_F(PartitionTest, F18TheLeaderIsCutOffFromZooKeeperOnly) {
   const std::string held = StartHeldJob(2);
+  const std::string first_victim = StartHeldJob(1);
+  const std::string second_victim = StartHeldJob(1);
   const Leadership before = Leader();
   const auto state = cluster().state();  // every cut reads it anew
   for (const ClusterNode* server : state.OfKind(NodeKind::kZooKeeper)) {
     Cut(before.replica, server->name);
   }
+  LateWrites early(Rest(before.replica), first_victim);
   ASSERT_TRUE(Eventually([&] { return Leader().epoch > before.epoch; }));
+  LateWrites late(Rest(before.replica), second_victim);
   EXPECT_NE(LeaderStatus(before.replica), 200);
   const std::string job = SubmitToLeader();
   EXPECT_GE(ProcessesOf(held).size(), 2u) << "a task was interrupted";
   HealAll();
   ASSERT_TRUE(Eventually(Calm));
+  ExpectFenced(early, before);
+  ExpectFenced(late, before);
   ExpectRanOnce(job);
   ExpectUndisturbed(held, 2);
 }
@@ -48,13 +57,16 @@ TEST_F(PartitionTest, F18TheLeaderIsCutOffFromZooKeeperOnly) {
 // ZooKeeper and the workers hear it all the time: no session ends.
 TEST_F(PartitionTest, F21TheLeaderIsCutOffFromItsPeersOnly) {
   const std::string held = StartHeldJob(2);
+  const std::string victim = StartHeldJob(1);
   const Leadership before = Leader();
   for (const std::string& standby : Standbys()) Cut(before.replica, standby);
   ASSERT_TRUE(Eventually([&] { return Leader().epoch > before.epoch; }, seconds(100)));
+  LateWrites late(Rest(before.replica), victim);
   ASSERT_TRUE(Eventually([&] { return LeaderStatus(before.replica) == 503; }));
   const std::string job = SubmitToLeader();
   HealAll();
   ASSERT_TRUE(Eventually(Calm));
+  ExpectFenced(late, before);
   ExpectRanOnce(job);
   EXPECT_EQ(Leader().epoch, before.epoch + 1);
   ExpectUndisturbed(held, 2);

@@ -1,6 +1,8 @@
 #include "integration/task_traces.h"
 
+#include <algorithm>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <utility>
 
@@ -28,6 +30,16 @@ std::string JobOf(uint32_t parallelism, const std::string& script, size_t bytes)
 
 std::string QuickJob(uint32_t parallelism, size_t bytes) {
   return JobOf(parallelism, "trace start; trace end", bytes);
+}
+
+std::string LargeJob(uint32_t vertices) {
+  std::string job = R"({"name":"large","vertices":[)";
+  for (uint32_t i = 0; i < vertices; ++i) {
+    job += fmt::format(R"({}{{"id":"v{}","command":["sh","-c","{}trace start; trace end"],)"
+                       R"("env":{{"PADDING":"{}"}}}})",
+                       i == 0 ? "" : ",", i, kTrace, std::string(100'000, 'x'));
+  }
+  return job + "]}";
 }
 
 std::string HeldJob(uint32_t parallelism) {
@@ -64,6 +76,22 @@ std::vector<TraceLine> TaskTraces::Ends(const std::string& job) const {
   auto lines = Lines(job);
   std::erase_if(lines, [](const TraceLine& line) { return line.event != "end"; });
   return lines;
+}
+
+std::set<uint32_t> TaskTraces::AliveTwice(const std::string& job) const {
+  const auto starts = Starts(job);
+  std::map<uint32_t, uint32_t> newest;
+  for (const TraceLine& start : starts) {
+    uint32_t& attempt = newest[start.subtask];
+    attempt = std::max(attempt, start.attempt);
+  }
+  std::set<uint32_t> twice;
+  const std::set<int64_t> alive = ProcessesOf(job);
+  for (const TraceLine& start : starts) {
+    const bool replaced = start.attempt < newest[start.subtask];
+    if (replaced && alive.contains(start.pid)) twice.insert(start.subtask);
+  }
+  return twice;
 }
 
 void TaskTraces::Release(const std::string& job) const {

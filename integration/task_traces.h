@@ -24,6 +24,9 @@ struct TraceLine {
 // A job of `parallelism` tasks that end at once. Its text is padded to about `bytes`.
 std::string QuickJob(uint32_t parallelism = 1, size_t bytes = 500);
 
+// A job of so many vertices of one task each, that end at once, and 100 KB a vertex.
+std::string LargeJob(uint32_t vertices);
+
 // A job whose tasks run until TaskTraces::Release(job).
 std::string HeldJob(uint32_t parallelism);
 
@@ -35,6 +38,10 @@ class TaskTraces {
   std::vector<TraceLine> Lines(const std::string& job) const;
   std::vector<TraceLine> Starts(const std::string& job) const;
   std::vector<TraceLine> Ends(const std::string& job) const;
+
+  // Subtasks of which an attempt lives although a later one has started. What has started is read
+  // before what lives: whoever is found was alive after the other's start.
+  std::set<uint32_t> AliveTwice(const std::string& job) const;
 
   // Lets the tasks of a HeldJob end.
   void Release(const std::string& job) const;

@@ -100,9 +100,9 @@ TEST_F(WorkerFaultsTest, F10TheLeaderAndAWorkerDieAtOnce) {
   Signal(victim, SIGKILL);
   Signal(before.replica, SIGKILL);
   ASSERT_TRUE(Eventually([&] { return Leader().epoch > before.epoch; }));
-  ASSERT_TRUE(
-      Eventually([&, lost = lost] { return traces().Starts(job).size() == kTasks + lost.size(); }));
-  EXPECT_FALSE(AnyAlive(job, dead)) << "two attempts live";
+  ASSERT_TRUE(EventuallyNeverTwice(
+      job, [&, lost = lost] { return traces().Starts(job).size() == kTasks + lost.size(); }));
+  EXPECT_FALSE(AnyAlive(job, dead));
   ExpectRunsAgain(job, kTasks, lost);
 }
 
@@ -119,13 +119,13 @@ TEST_F(WorkerNetworkTest, F10AStoppedTaskManagerThatIsCutOffHasNoTaskAliveASecon
   Signal(victim, SIGSTOP);
   CutOff(victim);
   const auto stopped = Clock::now();
-  const bool ended =
-      Eventually([&] { return !AnyAlive(job, old); }, kLease + std::chrono::seconds(9));
+  const bool ended = EventuallyNeverTwice(
+      job, [&] { return !AnyAlive(job, old); }, kLease + std::chrono::seconds(9));
   const auto took = Clock::now() - stopped;
   ASSERT_TRUE(ended);
   EXPECT_LE(took, kLease + std::chrono::seconds(1));
-  ASSERT_TRUE(
-      Eventually([&, lost = lost] { return traces().Starts(job).size() == kTasks + lost.size(); }));
+  ASSERT_TRUE(EventuallyNeverTwice(
+      job, [&, lost = lost] { return traces().Starts(job).size() == kTasks + lost.size(); }));
   Signal(victim, SIGCONT);
   HealAll();
   ExpectRunsAgain(job, kTasks, lost);
@@ -144,9 +144,9 @@ TEST_F(WorkerNetworkTest, F19TheLeaderIsCutOffFromTheWorkersOnly) {
   for (const TraceLine& start : traces().Starts(job)) old.insert(start.pid);
   const Leadership before = Leader();
   for (const std::string worker : {"taskmanager-1", "taskmanager-2"}) Cut(before.replica, worker);
-  ASSERT_TRUE(Eventually([&] { return !AnyAlive(job, old); }));
+  ASSERT_TRUE(EventuallyNeverTwice(job, [&] { return !AnyAlive(job, old); }));
   HealAll();
-  ASSERT_TRUE(Eventually([&] { return traces().Starts(job).size() == 2 * kTasks; }));
+  ASSERT_TRUE(EventuallyNeverTwice(job, [&] { return traces().Starts(job).size() == 2 * kTasks; }));
   EXPECT_FALSE(AnyAlive(job, old));
   traces().Release(job);
   ASSERT_TRUE(Eventually([&] { return JobState(job) == "FINISHED"; })) << JobState(job);
@@ -163,8 +163,8 @@ TEST_F(WorkerFaultsTest, F10AGuardianDiesAndItsTasksRunAgain) {
   const auto guardian = GuardianOf(victim);
   ASSERT_TRUE(guardian.has_value()) << victim;
   ASSERT_EQ(kill(*guardian, SIGKILL), 0);
-  ASSERT_TRUE(
-      Eventually([&, lost = lost] { return traces().Starts(job).size() == kTasks + lost.size(); }));
+  ASSERT_TRUE(EventuallyNeverTwice(
+      job, [&, lost = lost] { return traces().Starts(job).size() == kTasks + lost.size(); }));
   EXPECT_FALSE(AnyAlive(job, dead));
   ExpectRunsAgain(job, kTasks, lost);
   EXPECT_TRUE(Eventually([] { return AllSlotsAreFree(); }));

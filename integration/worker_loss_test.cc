@@ -45,8 +45,9 @@ TEST_F(WorkerLossTest, ItsTasksRunElsewhereAndNoProcessOfItIsLeft) {
   }
 
   Kill(victim);
-  ASSERT_TRUE(Eventually([&] { return traces().Starts(job).size() == kTasks + lost.size(); }));
-  // Before a second attempt began, the first was over.
+  // Before a second attempt begins, the first is over.
+  ASSERT_TRUE(EventuallyNeverTwice(
+      job, [&] { return traces().Starts(job).size() == kTasks + lost.size(); }));
   for (const int64_t pid : ProcessesOf(job)) EXPECT_FALSE(dead.contains(pid)) << pid;
   for (const TraceLine& start : traces().Starts(job)) {
     if (start.attempt > 0) {
