@@ -1,5 +1,6 @@
 // What was acknowledged stays (P1), and runs once (P2).
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <thread>
@@ -9,28 +10,38 @@
 namespace baton::integration {
 namespace {
 
+constexpr int kSlots = 32;
+
 class DurabilityTest : public ClusterTest {};
 
+// Most of them wait for a slot: without its graph none of those could ever run.
 TEST_F(DurabilityTest, AHundredAcknowledgedJobsSurviveTheLeaderAndItsDisk) {
   const Leadership before = Leader();
   std::vector<std::string> jobs(100);
+  for (std::string& job : jobs) job = NewHeldJobId();
   std::vector<std::thread> clients;
   std::atomic<int> acknowledged = 0;
   for (size_t c = 0; c < 10; ++c) {
     clients.emplace_back([&, c] {
       for (size_t i = c; i < jobs.size(); i += 10) {
-        jobs[i] = NewJobId();
-        const auto reply = Put(Balancer(), jobs[i], QuickJob());
+        const auto reply = Put(Balancer(), jobs[i], HeldJob(1));
         if (reply.ok() && reply->status == 202) ++acknowledged;
       }
     });
   }
   for (std::thread& client : clients) client.join();
   ASSERT_EQ(acknowledged, 100);
+  const auto started = [&] {
+    return std::count_if(jobs.begin(), jobs.end(),
+                         [](const std::string& job) { return !traces().Starts(job).empty(); });
+  };
+  ASSERT_TRUE(Eventually([&] { return started() == kSlots; })) << started() << " run";
 
   Kill(before.replica);
   std::filesystem::remove_all(StoreDirectory(before.replica));
   ASSERT_TRUE(Eventually([&] { return Leader().epoch > before.epoch; }));
+  EXPECT_EQ(started(), kSlots);
+  for (const std::string& job : jobs) traces().Release(job);
   for (const std::string& job : jobs) ExpectRanOnce(job);
 
   // It comes back with nothing and is a replica as any other.

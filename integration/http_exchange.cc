@@ -110,6 +110,12 @@ std::string HttpReply::Header(std::string_view name) const {
 
 absl::StatusOr<HttpReply> Exchange(const std::string& address, std::string_view bytes,
                                    std::chrono::milliseconds timeout) {
+  return ExchangeInTwoParts(address, bytes, bytes.size(), true, timeout);
+}
+
+absl::StatusOr<HttpReply> ExchangeInTwoParts(const std::string& address, std::string_view bytes,
+                                             size_t part, const std::atomic<bool>& go_on,
+                                             std::chrono::milliseconds timeout) {
   auto socket = Connect(address, timeout);
   if (!socket.ok()) return socket.status();
   const auto deadline = std::chrono::steady_clock::now() + timeout;
@@ -118,10 +124,12 @@ absl::StatusOr<HttpReply> Exchange(const std::string& address, std::string_view 
   bool sending = true;
   while (std::chrono::steady_clock::now() < deadline) {
     sending = sending && sent < bytes.size();
-    pollfd poller{socket->fd(), static_cast<short>(POLLIN | (sending ? POLLOUT : 0)), 0};
+    const size_t now = go_on ? bytes.size() : part;
+    const bool may_send = sending && sent < now;
+    pollfd poller{socket->fd(), static_cast<short>(POLLIN | (may_send ? POLLOUT : 0)), 0};
     if (poll(&poller, 1, 50) <= 0) continue;
-    if (sending && (poller.revents & POLLOUT)) {
-      const size_t chunk = std::min<size_t>(bytes.size() - sent, 256 << 10);
+    if (may_send && (poller.revents & POLLOUT)) {
+      const size_t chunk = std::min<size_t>(now - sent, 256 << 10);
       const ssize_t n = send(socket->fd(), bytes.data() + sent, chunk, MSG_DONTWAIT | MSG_NOSIGNAL);
       if (n > 0) sent += static_cast<size_t>(n);
       // The server stopped reading; its answer may have come all the same.

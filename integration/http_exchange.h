@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -28,6 +29,11 @@ inline constexpr std::chrono::milliseconds kExchangeTimeout = std::chrono::secon
 // before it has read everything is heard.
 absl::StatusOr<HttpReply> Exchange(const std::string& address, std::string_view bytes,
                                    std::chrono::milliseconds timeout = kExchangeTimeout);
+
+// The same, but the client rests after the first `part` bytes until `go_on`.
+absl::StatusOr<HttpReply> ExchangeInTwoParts(const std::string& address, std::string_view bytes,
+                                             size_t part, const std::atomic<bool>& go_on,
+                                             std::chrono::milliseconds timeout = kExchangeTimeout);
 
 // A well-formed request. `headers` are whole lines, each ended by "\r\n".
 std::string RequestBytes(std::string_view method, std::string_view target, std::string_view body,

@@ -107,7 +107,7 @@ class SlowClientsTest : public ClusterTest {
   std::string leader_;
 };
 
-TEST_F(SlowClientsTest, CostLittleAndDelayNobody) {
+TEST_F(SlowClientsTest, CostLittleAndEverybodyElseIsAnswered) {
   const std::string large = LargeAnswer();
   ASSERT_EQ(Get(Rest(leader_), large)->body.size(), size_t{kAnswerBytes});
   const int64_t before = MemoryOfLeader();
