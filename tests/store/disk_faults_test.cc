@@ -1,4 +1,5 @@
-// What a replica's disk does to it: F25 (full, EIO), F26 (un-synced writes lost), F27 (damage).
+// What a replica's disk does to it: F25 (full, EIO, read-only), F26 (un-synced writes lost), F27
+// (damage).
 
 #include <gtest/gtest.h>
 #include <sys/mount.h>
@@ -131,6 +132,36 @@ TEST_F(DiskFaultsTest, F25AnIoErrorIsToldAndGotOverWithoutARestart) {
   CrashAndOpen();
   EXPECT_EQ(Get(*engine_, "before")->value(), "1");
   EXPECT_EQ(Get(*engine_, "after")->value(), "2");
+}
+
+TEST_F(DiskFaultsTest, F25AReadOnlyDiskRefusesWritesServesReadsAndIsWellWhenItIsWritableAgain) {
+  Open();
+  ASSERT_TRUE(Put(*engine_, "before", "1").ok());
+  disk_->SetReadOnly(true);
+  const auto refused = Put(*engine_, "refused", "x");
+  EXPECT_EQ(refused.code(), Code::kInternal) << refused;
+  EXPECT_NE(refused.message().find("Read-only file system"), std::string::npos) << refused;
+  EXPECT_EQ(Get(*engine_, "before")->value(), "1");
+  disk_->SetReadOnly(false);
+  const auto status = Put(*engine_, "after", "2");
+  EXPECT_TRUE(status.ok()) << status;
+  CrashAndOpen();
+  EXPECT_EQ(Get(*engine_, "before")->value(), "1");
+  EXPECT_EQ(Get(*engine_, "after")->value(), "2");
+}
+
+TEST_F(DiskFaultsTest, F25AStoreOnAReadOnlyDiskIsNotOpenedAndLosesNothing) {
+  Open();
+  ASSERT_TRUE(Put(*engine_, "before", "1").ok());
+  engine_.reset();
+  disk_->SetReadOnly(true);
+  const auto refused = OpenRocksDbKvEngine(directory_, kFamilies, env_.get());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.status().message().find("Read-only file system"), std::string::npos)
+      << refused.status();
+  disk_->SetReadOnly(false);
+  Open();
+  EXPECT_EQ(Get(*engine_, "before")->value(), "1");
 }
 
 TEST_F(DiskFaultsTest, F25ARealFileSystemFillsUpAndIsEmptied) {

@@ -1,5 +1,6 @@
 // A RocksDB FileSystem above the real one that has the faults of disks: a crash loses what was not
-// synced, the disk fills up, writes fail (EIO). After LevelDB's fault-injecting Env.
+// synced, the disk fills up, writes fail (EIO), nothing may be changed (EROFS). After LevelDB's
+// fault-injecting Env.
 //
 // Bytes go to the real file at once; of each file it remembers how far it was synced, and of each
 // new file whether its directory was. CopySynced makes what a crash would leave, while the engine
@@ -38,6 +39,8 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
 
   void SetFull(bool full) { full_ = full; }
   void SetBroken(bool broken) { broken_ = broken; }
+  // As a kernel makes a file system that it has found damaged, under files that are open.
+  void SetReadOnly(bool read_only) { read_only_ = read_only; }
   // What a crash at this instant would leave of `from`, as a directory of its own.
   void CopySynced(const std::string& from, const std::string& to) {
     namespace fs = std::filesystem;
@@ -83,6 +86,16 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   IOStatus NewDirectory(const std::string& name, const rocksdb::IOOptions& options,
                         std::unique_ptr<rocksdb::FSDirectory>* result,
                         rocksdb::IODebugContext* context) override;
+  IOStatus CreateDirIfMissing(const std::string& name, const rocksdb::IOOptions& options,
+                              rocksdb::IODebugContext* context) override {
+    if (read_only_ && !std::filesystem::exists(name)) return WriteFault();
+    return FileSystemWrapper::CreateDirIfMissing(name, options, context);
+  }
+  IOStatus LockFile(const std::string& name, const rocksdb::IOOptions& options,
+                    rocksdb::FileLock** lock, rocksdb::IODebugContext* context) override {
+    if (read_only_) return WriteFault();
+    return FileSystemWrapper::LockFile(name, options, lock, context);
+  }
   IOStatus RenameFile(const std::string& from, const std::string& to,
                       const rocksdb::IOOptions& options,
                       rocksdb::IODebugContext* context) override {
@@ -98,6 +111,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   }
   IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
                       rocksdb::IODebugContext* context) override {
+    if (read_only_) return WriteFault();
     std::lock_guard lock(mutex_);
     synced_.erase(name);
     unlinked_.erase(name);
@@ -110,6 +124,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
 
   IOStatus WriteFault() const {
     if (broken_) return IOStatus::IOError("injected EIO");
+    if (read_only_) return IOStatus::IOError("injected EROFS", "Read-only file system");
     return IOStatus::OK();
   }
   void Track(const std::string& name, std::unique_ptr<rocksdb::FSWritableFile>* file);
@@ -144,6 +159,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
 
   std::atomic<bool> full_ = false;
   std::atomic<bool> broken_ = false;
+  std::atomic<bool> read_only_ = false;
 
   mutable std::mutex mutex_;
   // Guarded by mutex_:
