@@ -22,7 +22,13 @@ void EmbeddedCoordinationServer::Disconnect(const CoordinationClientPtr& client,
 void EmbeddedCoordinationServer::Reconnect(const CoordinationClientPtr& client) {
   PostFor(client, [](EmbeddedCoordinationServer& self, Client& of) {
     of.link->Mend();
-    // What was lost meanwhile cannot be told: the client begins a new connection.
+    // What was lost meanwhile cannot be told: the client begins a new connection. Also where its
+    // session has ended and nothing of it is left here to tell of: its old connection is refused by
+    // a server that does not know it, and what it sends on the new one is answered by "expired", as
+    // ZooKeeper does. Otherwise it would find out by its own silence, seconds later.
+    if (!self.sessions_.contains(of.session_id)) {
+      of.link->Deliver(embedded::ResetMessage{of.last_connection});
+    }
     self.ResetConnection(of);
   });
 }

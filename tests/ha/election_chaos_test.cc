@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,7 +16,7 @@ using namespace std::chrono_literals;
 using Server = EmbeddedCoordinationServer;
 
 // Every fault in any order, many seeds: the log of grants checks that no epoch comes twice, the
-// fences that none but the newest can write.
+// fences that none but the newest can write, and whoever sees the tree knows that it was deposed.
 class ElectionChaosTest : public ::testing::TestWithParam<uint64_t> {
  protected:
   ElectionChaosTest() : cluster_(GetParam()), random_(GetParam()) {}
@@ -36,12 +37,15 @@ class ElectionChaosTest : public ::testing::TestWithParam<uint64_t> {
         break;
       case 1:
         cluster_.server->Disconnect(victim.client, Server::Cut::kReset);
+        cut_.insert(victim.self.incarnation());
         break;
       case 2:
         cluster_.server->Disconnect(victim.client, Server::Cut::kSilent);
+        cut_.insert(victim.self.incarnation());
         break;
       case 3:
         cluster_.server->Reconnect(victim.client);
+        cut_.erase(victim.self.incarnation());
         break;
       case 4:
         cluster_.server->Expire(victim.client);
@@ -53,11 +57,13 @@ class ElectionChaosTest : public ::testing::TestWithParam<uint64_t> {
         break;
       case 6:
         victim.executor->Pause();
+        stopped_.insert(victim.self.incarnation());
         // Wrongly: it is a zombie then, and its session lives.
         if (random_() % 2 == 0) cluster_.ReportDeathToAll(victim.incarnation());
         break;
       case 7:
         victim.executor->Resume();
+        stopped_.erase(victim.self.incarnation());
         break;
       case 8:
         victim.Run([election = victim.election] { election->HandOver([](const auto&) {}); });
@@ -76,7 +82,18 @@ class ElectionChaosTest : public ::testing::TestWithParam<uint64_t> {
     }
   }
 
+  // Nothing is under way: who is connected and runs has been told.
+  void ExpectTheDeposedKnow() {
+    for (auto& [id, replica] : cluster_.replicas) {
+      const std::string& incarnation = replica->self.incarnation();
+      if (cut_.contains(incarnation) || stopped_.contains(incarnation)) continue;
+      if (!replica->leads() || !replica->view().connected) continue;
+      EXPECT_EQ(replica->epoch(), cluster_.log.newest()) << id << " leads on";
+    }
+  }
+
   ElectionCluster cluster_;
+  std::set<std::string> cut_, stopped_;  // incarnations
   std::mt19937_64 random_;
   int writes_ = 0;
 };
@@ -89,6 +106,7 @@ TEST_P(ElectionChaosTest, EpochsGrowOneByOneAndOnlyTheNewestWrites) {
     Fault();
     WriteByAll();
     cluster_.Advance(Duration(random_() % 3'000) * 1'000'000);
+    ExpectTheDeposedKnow();
   }
   for (auto& [id, replica] : cluster_.replicas) {
     replica->executor->Resume();

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,10 +23,22 @@
 
 namespace baton {
 
-// The order of all grants in the cluster: epochs grow one by one, none is granted twice.
+// All grants in the cluster, in the order in which they were told; none is granted twice.
+//
+// That is mostly the order of their epochs, but need not be. A winner is told when the answer
+// arrives, or, where that was lost, what it reads back. If it is taken for dead meanwhile, the next
+// one is elected behind it, and its answer may arrive first. Who is then told late is fenced from
+// the start (ElectionTest.AWinnerThatIsToldAfterTheNextOneWritesNothingAndEnds).
 struct GrantLog {
   std::vector<pb::LeaderRecord> grants;
-  uint64_t newest() const { return grants.empty() ? 0 : grants.back().epoch(); }
+  uint64_t newest() const {
+    uint64_t newest = 0;
+    for (const auto& record : grants) newest = std::max<uint64_t>(newest, record.epoch());
+    return newest;
+  }
+  bool Has(uint64_t epoch) const {
+    return std::ranges::any_of(grants, [&](const auto& record) { return record.epoch() == epoch; });
+  }
 };
 
 // One process: its election, and itself as the contender.
@@ -62,7 +75,9 @@ class TestReplica final : public LeaderContender {
     EXPECT_EQ(fence, nullptr) << self.replica_id() << " was granted an epoch while it leads";
     EXPECT_EQ(record.replica_id(), self.replica_id());
     EXPECT_EQ(record.epoch(), granted->epoch().value);
-    EXPECT_GT(record.epoch(), log_->newest()) << "an epoch came again";
+    EXPECT_FALSE(log_->Has(record.epoch())) << "epoch " << record.epoch() << " came again";
+    EXPECT_GT(record.epoch(), last_fence ? last_fence->epoch().value : 0);
+    EXPECT_GE(record.epoch(), view().last_winner.epoch()) << "it knew of a later one";
     log_->grants.push_back(record);
     fence = std::move(granted);
     last_fence = fence;

@@ -149,6 +149,22 @@ TEST_P(EmbeddedCoordinationTest, AClientThatIsCutOffStaysSoThroughItsExpiry) {
   EXPECT_TRUE(one_.IsConnected());
 }
 
+// As ZooKeeper does; not only when its own pings have failed for seconds.
+TEST_P(EmbeddedCoordinationTest, AClientWhoseSessionEndedInSilenceIsToldAtItsReconnection) {
+  ASSERT_TRUE(Create(one_, "/e", NodeKind::kEphemeral).ok());
+  server_->Disconnect(one_.client, Server::Cut::kSilent);
+  server_->Expire(one_.client);
+  scheduler_.RunUntilIdle();
+  EXPECT_FALSE(Exists("/e"));
+  EXPECT_TRUE(one_.IsConnected()) << "it cannot know yet";
+  const TimePoint before = scheduler_.Now();
+  server_->Reconnect(one_.client);
+  scheduler_.RunUntilIdle();
+  EXPECT_TRUE(one_.Saw(SessionState::kExpired));
+  EXPECT_TRUE(one_.IsConnected()) << "in a new session";
+  EXPECT_EQ(scheduler_.Now(), before);
+}
+
 TEST_P(EmbeddedCoordinationTest, ADroppedAnswerSaysUnknownWhetherItWasAppliedOrNot) {
   server_->DropNextAnswer(one_.client, Server::LostAnswer::kApplied);
   EXPECT_TRUE(absl::IsUnknown(Create(one_, "/applied")));

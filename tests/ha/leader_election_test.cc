@@ -247,6 +247,42 @@ TEST_P(ElectionTest, LostAnswerOfAWonElectionIsReadBackAndGrantedOnce) {
   EXPECT_TRUE(cluster_.Commit(a.fence, "/d/a").ok());
 }
 
+// Of two winners, the earlier one may hear of it last: its answer is under way while it is taken
+// for dead and the next one is elected. It is granted an epoch that is over, and can do nothing
+// with it.
+TEST_P(ElectionTest, AWinnerThatIsToldAfterTheNextOneWritesNothingAndEnds) {
+  cluster_.MakeMembers({"a", "b"});
+  cluster_.Put("/d", "");
+  TestReplica& a = cluster_.Add("a");
+  a.spy->on_multi = [&](const std::vector<CoordinationOp>& ops) {
+    if (ops.size() >= 3) cluster_.server->SetDelay(a.client, 0s, 500ms);
+  };
+  std::optional<absl::Status> written;
+  a.on_grant = [&] {
+    a.fence->Commit({CoordinationOp::Create("/d/a", "")},
+                    [&](absl::Status status) { written = std::move(status); });
+  };
+  a.Start();
+  cluster_.Advance(100ms);
+  ASSERT_EQ(cluster_.EpochInTree(), 1u);
+  EXPECT_FALSE(a.leads()) << "it is told already";
+  TestReplica& b = cluster_.AddAndStart("b");
+  b.Run([&] { b.election->ReportDeath(a.incarnation()); });
+  ASSERT_TRUE(cluster_.RunUntil([&] { return b.leads(); }, 400ms));
+  EXPECT_EQ(b.epoch(), 2u);
+  EXPECT_TRUE(a.views.empty() || !a.views.back().self_leads);
+
+  ASSERT_TRUE(cluster_.RunUntil([&] { return a.last_fence != nullptr; }, 1s)) << "it is not told";
+  EXPECT_EQ(a.last_fence->epoch().value, 1u);
+  ASSERT_TRUE(cluster_.RunUntil([&] { return !a.leads(); }, 2s)) << "it goes on";
+  cluster_.Advance(2s);
+  ASSERT_TRUE(written.has_value());
+  EXPECT_EQ(written->code(), absl::StatusCode::kAborted) << *written;
+  EXPECT_FALSE(cluster_.Read("/d/a").ok());
+  EXPECT_TRUE(b.view().self_leads);
+  EXPECT_EQ(cluster_.log.grants.size(), 2u);
+}
+
 TEST_P(ElectionTest, LostElectionIsHeldAgain) {
   TestReplica& a = cluster_.Add("a");
   bool armed = false;
