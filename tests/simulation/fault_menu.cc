@@ -389,10 +389,10 @@ std::optional<Fault> FaultMenu::DrainWorker(Random& random) {
 
 // ---- disks and clocks
 
-// At most one copy is lost at a time: the next is lost when the last has been made again.
+// One disk is lost at a time: the next when what was lost with the last has been made again.
 std::optional<Fault> FaultMenu::WipeDisk(Random& random) {
   const size_t replica = DrawReplica(random);
-  if (!cluster_.IsAlive(replica) || cluster_.recorder().tree().FewestCopies() < 2) {
+  if (!cluster_.IsAlive(replica) || !cluster_.recorder().tree().MayLoseADisk()) {
     return std::nullopt;
   }
   cluster_.KillReplica(replica);

@@ -161,6 +161,16 @@ void Recorder::OnDelisted(const std::string& worker) {
 
 // ---- jobs
 
+void Recorder::Know(const SimulatedJob& job) {
+  jobs_.emplace(job.id, job);
+  tree_->OnFirstSent(job.id.ToString(), executor_->Now());
+}
+
+void Recorder::KnowByName(const SimulatedJob& job) {
+  named_.emplace(job.name, job);
+  tree_->OnFirstSent(job.name, executor_->Now());
+}
+
 const SimulatedJob& Recorder::JobOf(const JobId& id) {
   if (auto known = jobs_.find(id); known != jobs_.end()) return known->second;
   SimulatedJob job = named_.at(tree_->NameOf(id));

@@ -49,8 +49,8 @@ class Recorder : public std::enable_shared_from_this<Recorder> {
   void EndSilence();
 
   // Before it is submitted.
-  void Know(const SimulatedJob& job) { jobs_.emplace(job.id, job); }
-  void KnowByName(const SimulatedJob& job) { named_.emplace(job.name, job); }
+  void Know(const SimulatedJob& job);
+  void KnowByName(const SimulatedJob& job);
 
   FakeProcessLauncher::Script ScriptFor(const std::string& worker, Epoch obeyed,
                                         const LaunchSpec& spec);

@@ -29,8 +29,8 @@ SimulatedCluster::SimulatedCluster(uint64_t seed, Shape shape, OnViolation on_vi
   SetFaultPointHandler([this](std::string_view name) { OnFaultPoint(name); });
   coordination_executor_ = NewExecutor("coordination");
   client_executor_ = NewExecutor("client");
-  auto tree = std::make_shared<TreeJudge>(
-      Paths(), [this](const std::string& digest) { return CopiesOf(digest); }, violated_);
+  copies_ = std::make_shared<CopyLedger>(client_executor_);
+  auto tree = std::make_shared<TreeJudge>(Paths(), copies_, violated_);
   tree->DemandCopies(SettingsOf({}).store.replication.min_copies);
   JudgeLeadership(tree);
   SetJitter(Duration::zero());
@@ -45,10 +45,7 @@ SimulatedCluster::SimulatedCluster(uint64_t seed, Shape shape, OnViolation on_vi
   for (size_t i = 0; i < shape_.replicas; ++i) {
     replicas_.push_back({"d" + std::to_string(i), std::make_shared<ManualClock>(),
                          std::make_shared<FakeDisk>(), nullptr});
-    replicas_.back().disk->Listen(
-        [tree, name = replicas_.back().name](const std::string& family, const std::string& key) {
-          if (family == "job-graph") tree->OnGraphDeleted(key, name);
-        });
+    WatchGraphs(replicas_.back());
     StartReplica(i);
   }
   for (size_t i = 0; i < shape_.workers; ++i) {
@@ -87,10 +84,20 @@ std::shared_ptr<ManualExecutor> SimulatedCluster::NewExecutor(const std::string&
 
 CoordinationPaths SimulatedCluster::Paths() { return {kRoot, kClusterId}; }
 
-size_t SimulatedCluster::CopiesOf(const std::string& digest) const {
-  return static_cast<size_t>(std::ranges::count_if(replicas_, [&](const ReplicaNode& node) {
-    return node.disk->HasUndamaged("job-graph", digest);
-  }));
+void SimulatedCluster::WatchGraphs(const ReplicaNode& node) {
+  node.disk->Listen([this, name = node.name](FakeDisk::Change change, const std::string& family,
+                                             const std::string& digest) {
+    if (family != "job-graph") return;
+    switch (change) {
+      case FakeDisk::Change::kWritten:
+        return copies_->OnWritten(name, digest);
+      case FakeDisk::Change::kLost:
+        return copies_->OnLost(name, digest);
+      case FakeDisk::Change::kDeleted:
+        copies_->OnDeleted(name, digest);
+        return recorder_->tree().OnGraphDeleted(digest, name);
+    }
+  });
 }
 
 // A bug shows as an error line of the simulated processes too.

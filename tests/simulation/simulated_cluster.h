@@ -24,6 +24,7 @@
 #include "ha/embedded_coordination.h"
 #include "taskmanager/task_executor.h"
 #include "tests/rpc/fake_frame_transport.h"
+#include "tests/simulation/copy_ledger.h"
 #include "tests/simulation/leadership_judge.h"
 #include "tests/simulation/recorder.h"
 #include "tests/simulation/simulated_http.h"
@@ -186,7 +187,8 @@ class SimulatedCluster {
   void OnFaultPoint(std::string_view name);
   void OnLogLine(log::Level level, const std::string& line);
 
-  size_t CopiesOf(const std::string& digest) const;
+  // What stands on its disk, and what is lost of it.
+  void WatchGraphs(const ReplicaNode& node);
 
   ManualScheduler scheduler_;
   const TimePoint started_;
@@ -200,6 +202,7 @@ class SimulatedCluster {
   std::shared_ptr<ManualExecutor> client_executor_;
   EmbeddedCoordinationServerPtr coordination_;
   CoordinationClientPtr admin_;
+  std::shared_ptr<CopyLedger> copies_;
   std::shared_ptr<Recorder> recorder_;
   std::unique_ptr<LeadershipJudge> leadership_judge_;
   std::vector<ReplicaNode> replicas_;

@@ -32,6 +32,39 @@ TEST(StorageSimulation, F29ALostDiskIsRefilledAndThenTheOthersMayGo) {
   });
 }
 
+// The copies are made, the service is away before the commit, and a disk is lost: the commit goes
+// through with one copy when the service is back. The job has been promised, and its graph is
+// copied again.
+TEST(StorageSimulation, F29ADiskIsLostBetweenTheCopiesAndTheCommit) {
+  ForEachSeed(15, [](Scenario& s, uint64_t) {
+    const size_t leader = s.cluster.AwaitLeader();
+    const size_t lost = (leader + 1 + s.cluster.DrawIndex(2)) % 3, other = 3 - leader - lost;
+    s.cluster.KillReplica(other);
+    s.cluster.Advance(milliseconds(10));
+    const SimulatedJob job = SimulatedJob::Single(s.cluster.random(), seconds(200), 2);
+    s.client->Submit(job, leader);
+    ASSERT_TRUE(s.cluster.RunUntil([&] { return s.cluster.CountGraphs() == 2; }));
+    s.cluster.PauseCoordination();
+    s.cluster.Advance(s.cluster.Draw(seconds(3)));
+    ASSERT_FALSE(s.recorder().tree().Knows(job.id)) << "it is committed already";
+    s.cluster.KillReplica(lost);
+    s.cluster.DiskOf(lost).Erase();
+    s.cluster.ResumeCoordination();
+    ASSERT_TRUE(s.cluster.RunUntil([&] { return s.recorder().tree().Knows(job.id); }));
+    EXPECT_EQ(s.recorder().tree().FewestCopies(), 1u);
+    EXPECT_FALSE(s.recorder().tree().MayLoseADisk());
+    s.cluster.StartReplica(lost);
+    s.cluster.StartReplica(other);
+    ASSERT_TRUE(s.client->AwaitAnswers());
+    ASSERT_TRUE(s.cluster.RunUntil([&] { return s.recorder().tree().FewestCopies() == 3; }))
+        << "it is not copied again";
+    s.cluster.KillReplica(leader);
+    s.cluster.DiskOf(leader).Erase();
+    s.cluster.ExpectAllEnd();
+    EXPECT_EQ(s.recorder().total_starts(), 2u);
+  });
+}
+
 TEST(StorageSimulation, F28AStandbyWithAnEmptyStoreIsElectedAndPullsWhatItNeeds) {
   ForEachSeed(15, [](Scenario& s, uint64_t) {
     s.SubmitRunning(seconds(60), 4);

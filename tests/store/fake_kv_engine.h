@@ -30,9 +30,12 @@ class FakeDisk {
  public:
   using Place = std::pair<std::string, std::string>;  // family, key
 
-  // Hears of everything that a process deletes.
-  using OnDeleted = std::function<void(const std::string& family, const std::string& key)>;
-  void Listen(OnDeleted on_deleted) { on_deleted_ = std::move(on_deleted); }
+  // Hears of everything that a process writes (once it is synced) or deletes, and of every copy
+  // that a fault spoils or takes away. Must not ask the disk.
+  enum class Change { kWritten, kDeleted, kLost };
+  using OnChange =
+      std::function<void(Change change, const std::string& family, const std::string& key)>;
+  void Listen(OnChange on_change) { on_change_ = std::move(on_change); }
 
   void SetFull(bool full) {
     Locked([&] { full_ = full; });
@@ -48,16 +51,18 @@ class FakeDisk {
       auto it = synced_.find({family, key});
       if (it == synced_.end() || it->second.empty()) return;
       it->second[byte.value_or(it->second.size() / 2) % it->second.size()] ^= 1;
-      damaged_.insert({family, key});
+      if (damaged_.insert({family, key}).second) Tell(Change::kLost, {family, key});
     });
   }
   void Drop(const std::string& family, const std::string& key) {
-    Locked([&] { synced_.erase({family, key}); });
+    Locked([&] {
+      if (synced_.erase({family, key}) > 0) Tell(Change::kLost, {family, key});
+    });
   }
   // The disk was lost and replaced.
   void Erase() {
     Locked([&] {
-      synced_.clear();
+      for (const auto& [place, value] : std::exchange(synced_, {})) Tell(Change::kLost, place);
       damaged_.clear();
     });
   }
@@ -101,21 +106,24 @@ class FakeDisk {
         damaged_.erase({write.family, write.key});
         if (write.value) {
           synced_[{write.family, write.key}] = *write.value;
-        } else {
-          if (synced_.erase({write.family, write.key}) > 0 && on_deleted_) {
-            on_deleted_(write.family, write.key);
-          }
+          Tell(Change::kWritten, {write.family, write.key});
+        } else if (synced_.erase({write.family, write.key}) > 0) {
+          Tell(Change::kDeleted, {write.family, write.key});
         }
       }
       return absl::OkStatus();
     });
   }
 
+  void Tell(Change change, const Place& place) const {
+    if (on_change_) on_change_(change, place.first, place.second);
+  }
+
   mutable std::mutex mutex_;
   // Guarded by mutex_:
   std::map<Place, std::string> synced_;
   std::set<Place> damaged_;  // by FlipBit, since it was written
-  OnDeleted on_deleted_;
+  OnChange on_change_;
   bool full_ = false;
   bool broken_ = false;
   size_t syncs_ = 0;
