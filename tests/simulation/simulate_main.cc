@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "base/deliberate_break.h"
@@ -17,7 +18,7 @@ namespace {
 
 struct Totals {
   uint64_t runs = 0;
-  uint64_t failing = 0;
+  std::vector<uint64_t> failing;  // seeds
   uint64_t failovers = 0;
   uint64_t faults = 0;
   uint64_t jobs = 0;
@@ -42,9 +43,9 @@ void Replay(const RandomRunOptions& options) {
   (void)log::Init("simulation", "/dev/null", log::Level::kError);
 }
 
-void Add(const RandomRunReport& report, Totals& totals) {
+void Add(uint64_t seed, const RandomRunReport& report, Totals& totals) {
   ++totals.runs;
-  totals.failing += report.violations.empty() ? 0 : 1;
+  if (!report.violations.empty()) totals.failing.push_back(seed);
   totals.failovers += report.failovers;
   totals.jobs += report.jobs;
   for (const auto& fault : report.faults) totals.faults += fault.empty() ? 0 : 1;
@@ -63,6 +64,7 @@ bool ParseRange(const std::string& text, uint64_t& first, uint64_t& last) {
 }
 
 struct Flags {
+  std::string program;
   uint64_t first = 1;
   uint64_t last = 1;
   bool trace = false;
@@ -72,6 +74,14 @@ struct Flags {
   std::string invariant;
 };
 
+// At the very end, for a trace is long: what repeats a failing run, and nothing else.
+void PrintCommands(const Flags& flags, const Totals& totals) {
+  for (const uint64_t seed : totals.failing) {
+    const std::string broken = flags.broken.empty() ? "" : " --break " + flags.broken;
+    fmt::print("to repeat it: {} --seed {}{}\n", flags.program, seed, broken);
+  }
+}
+
 int Simulate(const Flags& flags) {
   Totals totals;
   const auto start = std::chrono::steady_clock::now();
@@ -79,24 +89,25 @@ int Simulate(const Flags& flags) {
     RandomRunOptions options;
     options.seed = seed;
     const RandomRunReport report = RunAtRandom(options);
-    Add(report, totals);
+    Add(seed, report, totals);
     if (flags.trace && report.violations.empty()) Replay(options);
     if (report.violations.empty()) continue;
     PrintViolation(seed, report);
     if (flags.shrink) options = Shrink(options, report);
     if (flags.shrink || flags.trace) Replay(options);
     std::fflush(stdout);
-    if (totals.failing >= flags.most_failures) break;
+    if (totals.failing.size() >= flags.most_failures) break;
   }
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   fmt::print(
       "{} runs ({}..{}), {} failing; {} failovers, {} faults, {} jobs, {:.0f} s of virtual time in "
       "{:.1f} s: {:.0f} failovers a second\n",
-      totals.runs, flags.first, flags.first + totals.runs - 1, totals.failing, totals.failovers,
-      totals.faults, totals.jobs, totals.virtual_seconds, seconds,
+      totals.runs, flags.first, flags.first + totals.runs - 1, totals.failing.size(),
+      totals.failovers, totals.faults, totals.jobs, totals.virtual_seconds, seconds,
       static_cast<double>(totals.failovers) / seconds);
-  return totals.failing == 0 ? 0 : 1;
+  PrintCommands(flags, totals);
+  return totals.failing.empty() ? 0 : 1;
 }
 
 // What tests/simulation/breaks.txt holds.
@@ -126,6 +137,7 @@ int Main(int argc, char** argv) {
       "Runs a whole cluster under random faults, in one thread and virtual time.\n"
       "Exits with 1 when a promise is broken, after the shortest trace that shows it.");
   Flags flags;
+  flags.program = argv[0];
   std::string seeds;
   std::string& broken = flags.broken;
   bool breaks = false;
