@@ -170,6 +170,7 @@ absl::Status Chaos::DoFaults(const PlannedRound& plan, ChaosRound* round) {
   struct Ending {
     Clock::time_point at;
     size_t fault;
+    Clock::time_point begun;
   };
   std::vector<Ending> endings;
   std::vector<ActiveFault> active;
@@ -178,7 +179,9 @@ absl::Status Chaos::DoFaults(const PlannedRound& plan, ChaosRound* round) {
                      [](const Ending& a, const Ending& b) { return a.at < b.at; });
     while (!endings.empty() && endings.front().at <= until) {
       RestUntil(endings.front().at);
-      if (auto status = injector_->End(active[endings.front().fault]); !status.ok()) return status;
+      ActiveFault& ending = active[endings.front().fault];
+      ending.lasted = Clock::now() - endings.front().begun;
+      if (auto status = injector_->End(ending); !status.ok()) return status;
       endings.erase(endings.begin());
     }
     return absl::OkStatus();
@@ -194,7 +197,7 @@ absl::Status Chaos::DoFaults(const PlannedRound& plan, ChaosRound* round) {
     round->faults.push_back(done->done);
     if (done->left_out) round->left_out.push_back(TraitOf(fault.kind).name);
     active.push_back(*std::move(done));
-    endings.push_back({begun + fault.lasts, active.size() - 1});
+    endings.push_back({begun + fault.lasts, active.size() - 1, begun});
   }
   if (auto status = end_until(Clock::time_point::max()); !status.ok()) return status;
   Harm(plan, active, *round);
@@ -213,12 +216,13 @@ void Chaos::Harm(const PlannedRound& plan, const std::vector<ActiveFault>& fault
   size_t no_quorum = 0;
   size_t outlasting = 0;
   size_t delaying = 0;
-  for (const PlannedFault& fault : plan.faults) {
-    const bool outlasts = TraitOf(fault.kind).silences && fault.lasts >= options_.lease - kElected;
+  for (size_t i = 0; i < faults.size(); ++i) {
+    const ChaosTrait& trait = TraitOf(plan.faults[i].kind);
+    const bool outlasts = trait.silences && faults[i].lasted >= options_.lease - kElected;
     outlasting += outlasts ? 1 : 0;
-    delaying += !outlasts && TraitOf(fault.kind).epochs > 0 ? 1 : 0;
-    silent += TraitOf(fault.kind).silences ? 1 : 0;
-    no_quorum += TraitOf(fault.kind).no_quorum ? 1 : 0;
+    delaying += !outlasts && trait.epochs > 0 ? 1 : 0;
+    silent += trait.silences ? 1 : 0;
+    no_quorum += trait.no_quorum ? 1 : 0;
   }
   for (const ActiveFault& fault : faults) workers.insert(fault.harmed.begin(), fault.harmed.end());
   if (silent > 1 || (silent > 0 && no_quorum > 0) || (outlasting > 0 && delaying > 0)) {

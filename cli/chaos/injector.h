@@ -44,6 +44,8 @@ struct ActiveFault {
   bool filled = false;           // the small disk
   bool left_out = false;         // nothing, or not what was meant, was done: `done` says why
   std::set<std::string> harmed;  // workers
+  // As long as planned, or longer: the next fault may take its time to be done.
+  std::chrono::nanoseconds lasted{0};
 };
 
 class ChaosInjector {
