@@ -18,11 +18,15 @@
  * loses nothing, stands in README.md, as does the function of the code that each rule is.
  *
  * -DMEMBERS: three replicas, of which two are members at first, and the list changes. Without it,
- * any number of them: all are members. -DGUARDIAN: the guardian of X dies once. -DSPLIT_LOSS: the end
+ * any number of them: all are members. -DMEMBERS -DWHOLE: way 2, pauses and Y beside it. -DGUARDIAN: the guardian of X dies once. -DSPLIT_LOSS: the end
  * of the wait and the last confirmation are two steps. -DBREAK_…: leaves out one rule.
  */
 #ifndef EPOCHS
 #define EPOCHS 3
+#endif
+
+#if defined(MEMBERS) && !defined(WHOLE)
+#define SPARING
 #endif
 
 #define B(p) (1 << (p))
@@ -183,6 +187,14 @@ bit beat_list_is_told;
 #define AtLapse() EndRegistration(); DropPoll()
 #endif
 
+#ifdef BREAK_LEASE_CARRIED_OVER
+#define StartLease() \
+  if :: lease -> lease_cov = lease_cov & FROM(reg_cov) \
+     :: else -> lease = 1; lease_cov = FIRST_COV fi
+#else
+#define StartLease() lease = 1; lease_cov = FIRST_COV
+#endif
+
 /* States that differ in nothing that can matter are made one (see ForgetWhatIsLate), but not where
  * the rule that is left out is what makes it not matter. */
 #if !defined(BREAK_NO_FENCE) && !defined(BREAK_NO_LAST_CONFIRMATION) && \
@@ -242,7 +254,7 @@ inline Touch(p) {
   if
   :: COUNTS(p) ->
      OnlyFor(reg != 0, reg_cov = reg_cov | B(p));
-#ifndef MEMBERS
+#ifndef SPARING
      OnlyFor(lease, lease_cov = lease_cov | B(p));
      OnlyFor(beat != 0, beat_cov = beat_cov | B(p));
      OnlyFor(poll, poll_cov = poll_cov | B(p))
@@ -275,7 +287,7 @@ inline Ends(p) {
    (beat == PROVED && registered && x_epoch == (p) + 1 && registration[p] == CURRENT))
 #define MAY_DEPLOY_TO_X(p) \
   (HAS(loaded, p) && registration[p] != ENDED && (MAY_HOLD(p) || listed[p] == WRITTEN))
-#ifdef MEMBERS
+#ifdef SPARING
 #define MAY_DEPLOY_TO_Y(p) false
 #else
 #define MAY_DEPLOY_TO_Y(p) \
@@ -339,7 +351,7 @@ inline Won(p) {
   Forget()
 }
 
-#ifdef MEMBERS
+#ifdef SPARING
 #define PAUSING(p)
 #else
 #define PAUSING(p) \
@@ -360,7 +372,7 @@ inline Won(p) {
 PAUSING(p)
 
 /* ---- a leader: who is lost, the roster, deployments */
-#ifdef MEMBERS                          /* that it is over indeed is shown without MEMBERS */
+#ifdef SPARING                          /* that it is over indeed is shown without it */
 #define LEASE_MAY_BE_OVER(p) (x_is[p] != NOBODY && loss[p] == 0 && STANDS(p) && !lease)
 #else
 #define LEASE_MAY_BE_OVER(p) \
@@ -419,7 +431,7 @@ inline LoseX(p) {
      printf("leader %d has written roster/X\n", p + 1); listed[p] = ENLISTED; roster = 1 }
 #endif
 
-#ifdef MEMBERS
+#ifdef SPARING
 #define DELIST(p)
 #define ON_Y_INSTEAD(p)
 #else
@@ -511,7 +523,12 @@ inline Tell(p, list) {
 #define BeatTellsList(p) beat_list = told; beat_list_is_told = 1
 #define RegTellsList(p) asks_told = 0; reg_list = told; reg_list_is_told = 1
 #define BeatNamesList() beat_list_is_told = x_list_is_told
+#ifdef SPARING
 #define FIRST_COV 0
+#else
+#define FIRST_COV FROM(reg_cov)
+#endif
+#define X_ASKS_THE_NEWEST HAS(x_members, host)
 #define AdoptList(list, is_told) x_members = list; x_list_is_told = is_told
 #define LISTS_DIFFER (beat_list != x_members)
 #else
@@ -520,13 +537,14 @@ inline Tell(p, list) {
 #define BeatTellsList(p) skip
 #define RegTellsList(p) skip
 #define BeatNamesList() skip
+#define X_ASKS_THE_NEWEST true
 #define FIRST_COV FROM(reg_cov)
 #define AdoptList(list, is_told) skip
 #define LISTS_DIFFER false
 #endif
 
 /* ---- X and the leader p */
-#ifdef MEMBERS
+#ifdef SPARING
 #define WAY_2(p)
 #else
 #define WAY_2(p) \
@@ -587,8 +605,7 @@ inline Answer(p) { Touch(p); loss[p] = 0; beat = REPLIED; BeatTellsList(p) }
 ACCEPTING(p) \
 :: d_step { reg == REPLIED && reg_to == p && p + 1 >= x_epoch -> \
      printf("X is registered with leader %d\n", p + 1); \
-     if :: lease -> lease_cov = lease_cov & FROM(reg_cov) \
-        :: else -> lease = 1; lease_cov = FIRST_COV fi; \
+     StartLease(); \
      DropPoll(); DropBeat(); \
      x_epoch = p + 1; registered = 1; AdoptList(reg_list, reg_list_is_told); AssertAsked(); \
      OnlyFor(registration[p] == REPLYING, registration[p] = CURRENT); \
@@ -638,9 +655,10 @@ active proctype Cluster() {
        OnlyFor(LISTS_DIFFER, DropPoll());
        AdoptList(beat_list, beat_list_is_told); AssertAsked(); DropBeat() }
   :: d_step { beat != 0 -> printf("a heartbeat or its answer is lost\n"); DropBeat(); Forget() }
-#ifndef MEMBERS
+#ifndef SPARING
   :: d_step { lease && !poll -> printf("X asks the members\n");
-       poll = 1; OnlyFor(epoch != 0 && phase[epoch - 1] == LEADING, poll_left = 1) }
+       poll = 1;
+       OnlyFor(epoch != 0 && phase[epoch - 1] == LEADING && X_ASKS_THE_NEWEST, poll_left = 1) }
   :: d_step { poll && !poll_left -> printf("way 2 renews the lease\n"); Renew2(); DropPoll() }
 #endif
 #ifdef BREAK_HEARSAY
@@ -649,7 +667,7 @@ active proctype Cluster() {
 #endif
   :: d_step { lease -> printf("the lease is over\n");
        lease = 0; lease_cov = 0; attempt_x = 0; AtLapse(); Forget() }
-#ifndef MEMBERS
+#ifndef SPARING
   :: d_step { attempt_x -> printf("the attempt on X ends\n"); attempt_x = 0 }
   :: d_step { attempt_y -> printf("the attempt on Y ends\n"); attempt_y = 0;
        ATTEMPT_ON_Y_ENDS(0); ATTEMPT_ON_Y_ENDS(1); ATTEMPT_ON_Y_ENDS(2) }

@@ -115,7 +115,12 @@ void GuardianLauncher::Stop(const ExecutionAttemptId& id, Duration grace) {
 }
 
 void GuardianLauncher::SetLeaseDeadline(TimePoint deadline) {
-  lease_deadline_ = std::max(lease_deadline_, deadline);
+  if (deadline < lease_deadline_) {
+    executor_->Cancel(lease_timer_);
+    lease_timer_ = kNoTimer;
+    lease_suspected_ = false;
+  }
+  lease_deadline_ = deadline;
   pb::GuardianRequest request;
   request.mutable_set_lease()->set_deadline_ns(lease_deadline_.time_since_epoch().count());
   Send(request);

@@ -16,7 +16,8 @@ bool LeaseKeeper::StartFrom(TimePoint request_sent) {
   if (dependencies_.executor->Now() >= request_sent + lease_) return false;
   DropPendingAnswers();
   running_ = true;
-  Extend(request_sent);
+  last_answer_ = std::max(last_answer_, request_sent);
+  SetDeadline(request_sent + lease_);
   return true;
 }
 
@@ -50,8 +51,15 @@ bool LeaseKeeper::IsRunning() {
 
 void LeaseKeeper::Extend(TimePoint request_sent) {
   last_answer_ = std::max(last_answer_, request_sent);
-  if (request_sent + lease_ <= deadline_) return;
-  deadline_ = request_sent + lease_;
+  if (request_sent + lease_ > deadline_) SetDeadline(request_sent + lease_);
+}
+
+void LeaseKeeper::SetDeadline(TimePoint deadline) {
+  if (deadline < deadline_) {
+    dependencies_.executor->Cancel(timer_);
+    timer_ = kNoTimer;
+  }
+  deadline_ = deadline;
   ArmTimer();
   listener_.on_deadline(deadline_);
 }

@@ -26,8 +26,11 @@ class LeaseKeeper : public std::enable_shared_from_this<LeaseKeeper> {
 
   LeaseKeeper(MemberPoll::Dependencies dependencies, Duration lease, Listener listener);
 
-  // A registration was answered: a lease starts (or goes on). False: the answer took longer than a
-  // whole lease.
+  // A registration was answered: a lease starts, or goes on and may end earlier. What members have
+  // said since the request was sent does not count: who leads now may not have been among them, if
+  // an earlier leader made him a member while no task was here. He knows of no renewal that he has
+  // not heard, and would give the tasks to others too early (P4; found by model/).
+  // False: the answer took longer than a whole lease.
   bool StartFrom(TimePoint request_sent);
 
   // Way 1, the leader answered a heartbeat. A lease that is over is not renewed.
@@ -47,6 +50,7 @@ class LeaseKeeper : public std::enable_shared_from_this<LeaseKeeper> {
 
  private:
   void Extend(TimePoint request_sent);
+  void SetDeadline(TimePoint deadline);
   void ArmTimer();
 
   const MemberPoll::Dependencies dependencies_;

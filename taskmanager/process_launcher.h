@@ -60,8 +60,9 @@ class ProcessLauncher {
   // SIGTERM to the group now, SIGKILL to all that is left after `grace`; the outcome is CANCELED.
   virtual void Stop(const ExecutionAttemptId& id, Duration grace) = 0;
 
-  // When this instant passes with no later one set, the guardian kills every task
-  // (LEASE_EXPIRED), whatever this process does. No task starts without a running lease.
+  // When this instant passes with no other one set, the guardian kills every task (LEASE_EXPIRED),
+  // whatever this process does. No task starts without a running lease. It may be earlier than the
+  // one before.
   virtual void SetLeaseDeadline(TimePoint deadline) = 0;
 
   // stream: "stdout" or "stderr". An id of epoch 0 means the newest attempt with that number.

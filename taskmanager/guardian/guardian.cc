@@ -161,9 +161,10 @@ void Guardian::Stop(const pb::GuardianStop& stop) {
 }
 
 void Guardian::SetLease(const pb::GuardianSetLease& lease) {
-  const TimePoint deadline{Duration(lease.deadline_ns())};
-  lease_deadline_ = std::max(lease_deadline_, deadline);
-  lease_running_ = BootNow() < lease_deadline_;
+  lease_deadline_ = TimePoint(Duration(lease.deadline_ns()));
+  // One that runs may end earlier now, even at once; one that is over starts only if there is time.
+  lease_running_ = lease_running_ || BootNow() < lease_deadline_;
+  CheckLease(BootNow());
 }
 
 void Guardian::OnSignal() {

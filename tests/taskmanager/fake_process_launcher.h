@@ -97,7 +97,7 @@ class FakeProcessLauncher final : public ProcessLauncher,
   }
 
   void SetLeaseDeadline(TimePoint deadline) override {
-    lease_deadline_ = std::max(lease_deadline_, deadline);
+    lease_deadline_ = deadline;
     WatchLease();
   }
 

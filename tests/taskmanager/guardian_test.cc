@@ -301,6 +301,14 @@ TEST_F(GuardianTest, KillsEverythingWhenTheLeaseEnds) {
   EXPECT_EQ(guardians_lost(), 0);
 }
 
+TEST_F(GuardianTest, ALeaseMayEndEarlierThanWasSaid) {
+  Start();
+  Shell(0, "exec sleep 1000");
+  OnStrand([&] { launcher_->SetLeaseDeadline(executor_->Now() + std::chrono::seconds(1)); });
+  EXPECT_EQ(AwaitEnd(0).outcome(), Outcome::LEASE_EXPIRED);
+  EXPECT_EQ(guardians_lost(), 0) << "the guardian has ended them, not its death";
+}
+
 TEST_F(GuardianTest, RunsNothingBeforeTheFirstLease) {
   Start(Duration::zero());
   Shell(0, "exit 0");

@@ -164,6 +164,48 @@ TEST_F(RegistrationTest, MembersRenewALeaseFromTheMomentTheyWereAsked) {
   EXPECT_GT(renewals, 3);
 }
 
+// An earlier leader made c a member while no task was here: a and b do not know of it, or are dead,
+// and c knows nothing of what they say. It counts from when it answers (P4).
+TEST_F(RegistrationTest, WhatMembersSaidWhileItRegisteredDoesNotLengthenItsLease) {
+  network_->SetLatency(milliseconds(10), Duration::zero());
+  RegisterAtA();
+  NewReplica("c");
+  FakeReplica& c = *replicas_["c"];
+  auto& member = *c.members.add_members();
+  member.set_replica_id("c");
+  member.set_rpc_address(Address("c"));
+  c.answers_heartbeats = false;
+  c.Announce(c.Record(2));
+  a().answers_heartbeats = false;
+  KillReplica("b");
+  scheduler_.AdvanceBy(seconds(3));
+  TimePoint sent{};
+  network_->Overhear([&](const std::string&, const std::string& to, const std::string& frame) {
+    pb::Envelope message;
+    if (to == "c" && message.ParseFromString(frame) && message.has_register_task_manager()) {
+      sent = executor_->Now();
+    }
+  });
+  a().Announce(c.Record(2));
+  ASSERT_TRUE(Until([&] { return sent != TimePoint(); }));
+  network_->CutOneWay("c", "tm");  // its answer is late
+  KillReplica("a");
+  ASSERT_TRUE(Until([&] { return launcher_->lease_deadline() > sent + kLease; }, seconds(5)));
+  network_->HealOneWay("c", "tm");
+  ASSERT_TRUE(Until([&] { return tm_->registered(); }, seconds(1)));
+  EXPECT_EQ(c.registrations.size(), 1u);
+  EXPECT_EQ(launcher_->lease_deadline(), sent + kLease);
+
+  // The guardian and the timers obey the earlier end, too.
+  c.Deploy(c.registration_id, {Attempt(0, 0, 2)});
+  ASSERT_TRUE(Until([&] { return launcher_->Running().size() == 1; }));
+  network_->Cut("c", "tm");
+  scheduler_.AdvanceBy(sent + kLease - milliseconds(1) - executor_->Now());
+  EXPECT_EQ(launcher_->Running().size(), 1u);
+  scheduler_.AdvanceBy(milliseconds(1));
+  EXPECT_TRUE(launcher_->Running().empty());
+}
+
 // The members are asked, and it is stopped before it hears that nobody leads.
 TEST_F(RegistrationTest, WhatMembersSaidBeforeALeaseWasOverStartsNone) {
   RegisterAtA();
