@@ -149,6 +149,11 @@ void ClusterTest::SetUp() {
 
 void ClusterTest::TearDown() {
   for (const std::string& job : held_) traces().Release(job);
+  if (HasFailure() || IsSkipped()) return;
+  ASSERT_NO_FATAL_FAILURE(ReviveAll());
+  const absl::Status status = cluster().WaitReady();
+  ASSERT_TRUE(status.ok()) << status;
+  ExpectServes();
 }
 
 LocalCluster& ClusterTest::cluster() { return shared->current().cluster(); }

@@ -2,9 +2,9 @@
 // HAProxy, started once for the whole program: one such cluster on loopback and, when the first
 // HostsTest comes, one with each process on a host of its own, so that the network can be cut, and
 // with three ZooKeeper servers.
-// Before each test whatever the last one killed, stopped or cut is running again and the cluster is
-// calm. A program with a failed test keeps the
-// cluster's directory and says where it is; the processes end in any case.
+// Before and after each test whatever was killed, stopped or cut is running again and the cluster
+// is calm; after one that has not failed it is seen to serve. A program with a failed test keeps
+// the cluster's directory and says where it is; the processes end in any case.
 
 #pragma once
 

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "integration/cluster_test.h"
+#include "integration/late_writes.h"
 #include "nlohmann/json.hpp"
 
 namespace baton::integration {
@@ -54,7 +55,10 @@ TEST_F(SilentLeaderTest, F3ALeaderThatIsStoppedAndContinuedIsNobody) {
   for (const int percent : {50, 100, 200}) {
     const Leadership before = Leader();
     const std::string standby = Standbys().front();
+    const std::string victim = StartHeldJob(1);
     Signal(before.replica, SIGSTOP);  // returns when it has stopped
+    // What it finds in its sockets when it wakes (P3).
+    LateWrites late(Rest(before.replica), victim);
     const auto wake_at =
         steady_clock::now() + cluster().state().options.session_timeout * percent / 100;
     // Held for whoever leads next, and new to him: who was stopped before the request was sent has
@@ -81,6 +85,7 @@ TEST_F(SilentLeaderTest, F3ALeaderThatIsStoppedAndContinuedIsNobody) {
     EXPECT_EQ(known->Header("X-Baton-Epoch"), std::to_string(before.epoch + 1));
     ExpectRanOnce(job);
     ASSERT_TRUE(Eventually(Calm));
+    ExpectFenced(late, before);
     EXPECT_EQ(Leader().epoch, before.epoch + 1) << "its waking cost somebody the leadership";
   }
   ExpectUndisturbed(held, 2);
