@@ -102,7 +102,10 @@ class World final : public RequestHandler {
     for (int i = 0; i < 100 && answers_ < requests_; ++i) {
       while (!world_.transport->sent.empty()) {
         HttpResponse answer{200, {{"Content-Type", "application/json"}}, "{}"};
-        if (detail_ % 4 == 1) answer.status = 503;
+        if (detail_ % 4 == 1) {
+          answer.status = 503;
+          answer.body = R"({"errors": ["later"]})";  // a leader's
+        }
         absl::StatusOr<HttpResponse> result = std::move(answer);
         if (detail_ % 4 == 2) result = Unavailable("refused");
         if (detail_ % 4 == 3) result = Unknown("it broke");
