@@ -21,6 +21,8 @@ constexpr std::array kFaultPoints = {"submission.before-store", "submission.stor
                                      "submission.answered",     "deployment.sent",
                                      "recovery.jobs-listed",    "leader.pinged"};
 
+constexpr size_t kNone = 0;  // elections
+
 }  // namespace
 
 std::vector<FaultMenu::Entry> FaultMenu::WholeMenu() {
@@ -33,38 +35,42 @@ std::vector<FaultMenu::Entry> FaultMenu::WholeMenu() {
       {2, &FaultMenu::HangLeader},          // F3
       {4, &FaultMenu::TransferLeadership},  // F4
       {2, &FaultMenu::RetireReplica},
-      {4, &FaultMenu::ExpireSession},     // F11
-      {4, &FaultMenu::LoseSight},         // F18
-      {3, &FaultMenu::StopCoordination},  // F13 F14
-      {6, &FaultMenu::DropAnswer},        // F15
-      {4, &FaultMenu::CutReplicas},       // F21 F22
-      {2, &FaultMenu::SplitReplicas},     // F22
-      {5, &FaultMenu::CutWorkerFromOne},  // F19 F22
-      {3, &FaultMenu::CutWorkerFromAll},  // F10 F19
-      {2, &FaultMenu::CutClient},         // F20
-      {4, &FaultMenu::ResetLink},         // F23
-      {2, &FaultMenu::SlowNetwork},       // F23
-      {2, &FaultMenu::DoubleRequests},    // F23 F33
-      {4, &FaultMenu::KillWorker},        // F10
-      {2, &FaultMenu::LoseWorkerHost},    // F10
-      {3, &FaultMenu::LoseGuardian},      // F10
-      {2, &FaultMenu::PauseWorker},       // F10
-      {2, &FaultMenu::DrainWorker},
-      {2, &FaultMenu::WipeDisk},   // F28 F29
-      {2, &FaultMenu::FillDisk},   // F25
-      {1, &FaultMenu::BreakDisk},  // F25
-      {2, &FaultMenu::FlipBit},    // F27
-      {2, &FaultMenu::SetClock},   // F30
+      {4, &FaultMenu::ExpireSession},            // F11
+      {4, &FaultMenu::LoseSight},                // F18
+      {3, &FaultMenu::StopCoordination},         // F13 F14
+      {6, &FaultMenu::DropAnswer},               // F15
+      {4, &FaultMenu::CutReplicas},              // F21 F22
+      {2, &FaultMenu::SplitReplicas},            // F22
+      {5, &FaultMenu::CutWorkerFromOne, kNone},  // F19 F22
+      {3, &FaultMenu::CutWorkerFromAll, kNone},  // F10 F19
+      {2, &FaultMenu::CutClient, kNone},         // F20
+      {4, &FaultMenu::ResetLink},                // F23
+      {2, &FaultMenu::SlowNetwork},              // F23
+      {2, &FaultMenu::DoubleRequests, kNone},    // F23 F33
+      {4, &FaultMenu::KillWorker, kNone},        // F10
+      {2, &FaultMenu::LoseWorkerHost, kNone},    // F10
+      {3, &FaultMenu::LoseGuardian, kNone},      // F10
+      {2, &FaultMenu::PauseWorker, kNone},       // F10
+      {2, &FaultMenu::DrainWorker, kNone},
+      {2, &FaultMenu::WipeDisk},          // F28 F29
+      {2, &FaultMenu::FillDisk, kNone},   // F25
+      {1, &FaultMenu::BreakDisk, kNone},  // F25
+      {2, &FaultMenu::FlipBit, kNone},    // F27
+      {2, &FaultMenu::SetClock, kNone},   // F30
   };
 }
 
 // What costs a leader its place at once.
 std::vector<FaultMenu::Entry> FaultMenu::RelayMenu() {
   return {
-      {16, &FaultMenu::KillReplica},     {4, &FaultMenu::DieAtFaultPoint},
-      {4, &FaultMenu::ExpireSession},    {4, &FaultMenu::TransferLeadership},
-      {2, &FaultMenu::DropAnswer},       {1, &FaultMenu::ResetLink},
-      {1, &FaultMenu::CutWorkerFromOne}, {1, &FaultMenu::DoubleRequests},
+      {16, &FaultMenu::KillReplica},
+      {4, &FaultMenu::DieAtFaultPoint},
+      {4, &FaultMenu::ExpireSession},
+      {4, &FaultMenu::TransferLeadership},
+      {2, &FaultMenu::DropAnswer},
+      {1, &FaultMenu::ResetLink},
+      {1, &FaultMenu::CutWorkerFromOne, kNone},
+      {1, &FaultMenu::DoubleRequests, kNone},
   };
 }
 
@@ -87,7 +93,11 @@ FaultMenu::FaultMenu(SimulatedCluster* cluster, SimulatedClient* client, Pace pa
 std::optional<Fault> FaultMenu::Do(Random& random) {
   uint64_t drawn = random.Next() % total_weight_;
   for (const Entry& entry : menu_) {
-    if (drawn < entry.weight) return (this->*entry.doing)(random);
+    if (drawn < entry.weight) {
+      auto fault = (this->*entry.doing)(random);
+      if (fault) fault->elections = entry.elections;
+      return fault;
+    }
     drawn -= entry.weight;
   }
   return std::nullopt;

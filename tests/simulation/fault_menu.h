@@ -21,6 +21,7 @@ struct Fault {
   std::string what;             // "leader killed (d1)"
   Duration lasts{};             // zero: nothing is to be undone
   std::function<void()> heals;  // null: likewise
+  size_t elections = 1;         // that it explains: it costs one leader its place, or none
 };
 
 class FaultMenu {
@@ -45,6 +46,7 @@ class FaultMenu {
   struct Entry {
     unsigned weight;
     Doing doing;
+    size_t elections = 1;
   };
 
   static std::vector<Entry> WholeMenu();

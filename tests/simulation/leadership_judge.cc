@@ -76,7 +76,8 @@ bool LeadershipJudge::MayNotHear(const std::string& member, const std::string& l
 
 void LeadershipJudge::OnFrame(const std::string& from, const std::string& to,
                               const std::string& frame) {
-  if (from == tree_->leader() || !replicas_.contains(from) || replicas_.contains(to)) return;
+  // Also whoever leads now: it may have led before, and something of that time may live on.
+  if (!replicas_.contains(from) || replicas_.contains(to)) return;
   pb::Envelope envelope;
   if (!envelope.ParseFromString(frame)) return;
   if (!envelope.has_deploy_tasks() && !envelope.has_cancel_tasks()) return;

@@ -13,6 +13,7 @@ constexpr Duration kPause = std::chrono::milliseconds(200);
 void SimulatedClient::Submit(const SimulatedJob& job, size_t replica, Answered answered) {
   cluster_->recorder().Know(job);
   auto errand = std::make_shared<Errand>();
+  errand->expected = {200, 201, 202};
   errand->request = {"PUT", "/v1/jobs/" + job.id.ToString(), {}, job.Json()};
   errand->request.SetHeader("Content-Type", "application/json");
   errand->replica = replica;
@@ -54,6 +55,7 @@ void SimulatedClient::Post(SimulatedJob job, size_t replica) {
 
 void SimulatedClient::Cancel(const JobId& job, size_t replica, Answered answered) {
   auto errand = std::make_shared<Errand>();
+  errand->expected = {200, 202, 404, 409};  // also: not submitted yet; has ended
   errand->request = {"PATCH", "/v1/jobs/" + job.ToString() + "?mode=cancel", {}, ""};
   errand->replica = replica;
   errand->answered = [this, job, answered](const HttpResponse& response) {
@@ -82,6 +84,7 @@ void SimulatedClient::Try(std::shared_ptr<Errand> errand) {
             const bool later = !response.ok() || response->status == 503 || response->status == 429;
             if (!later) {
               --self.waiting_;
+              self.CheckExpected(*errand, *response);
               if (errand->answered) errand->answered(*response);
               return;
             }
@@ -90,6 +93,14 @@ void SimulatedClient::Try(std::shared_ptr<Errand> errand) {
                 kPause, IfAlive(self.weak_from_this(),
                                 [errand](SimulatedClient& again) { again.Try(errand); }));
           }));
+}
+
+// Whatever is in the way, a sound request is carried out, refused for what it asks, or told to come
+// again.
+void SimulatedClient::CheckExpected(const Errand& errand, const HttpResponse& response) {
+  if (errand.expected.empty() || errand.expected.contains(response.status)) return;
+  cluster_->Violated("P8", fmt::format("{} {} is answered with {}: {}", errand.request.method,
+                                       errand.request.target, response.status, response.body));
 }
 
 std::optional<HttpResponse> SimulatedClient::Ask(size_t replica, const std::string& method,

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "tests/simulation/simulated_cluster.h"
@@ -51,8 +52,10 @@ class SimulatedClient : public std::enable_shared_from_this<SimulatedClient> {
     HttpRequest request;
     size_t replica = 0;
     Answered answered;
+    std::set<int> expected;  // beside "later"; empty: anything
   };
   void Try(std::shared_ptr<Errand> errand);
+  void CheckExpected(const Errand& errand, const HttpResponse& response);
 
   SimulatedCluster* const cluster_;
   size_t waiting_ = 0;

@@ -365,7 +365,11 @@ void SimulatedCluster::StartWorker(size_t worker) {
       [recorder = recorder_, name = node.name,
        weak = std::weak_ptr(process)](const LaunchSpec& spec) {
         const auto alive = weak.lock();
-        return recorder->ScriptFor(name, alive ? alive->task_executor->epoch() : Epoch{}, spec);
+        if (!alive) return recorder->ScriptFor(name, Epoch{}, spec);
+        // Not by its own word alone: whoever goes back to an old leader says so with conviction.
+        const Epoch newest = std::max(alive->obeyed, alive->task_executor->epoch());
+        alive->obeyed = std::max(newest, spec.id.epoch);
+        return recorder->ScriptFor(name, newest, spec);
       });
   process->launcher->SetGuardian(process->executors[1]);
   process->launcher->Observe(recorder_->ObserverOf(node.name));

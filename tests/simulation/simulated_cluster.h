@@ -170,6 +170,7 @@ class SimulatedCluster {
     std::unique_ptr<FrameListener> liveness;
     std::shared_ptr<FakeProcessLauncher> launcher;
     std::shared_ptr<TaskExecutor> task_executor;
+    Epoch obeyed;  // the newest whose orders it has followed
   };
   struct WorkerNode {
     std::string name;
