@@ -2,7 +2,7 @@
 // the journal that is told of it, and judges what stands there.
 //
 //   I1 a pointer goes only when its result comes   I3 epochs grow by one; what is written carries
-//   I7 a result never changes or goes              the newest; a member leads
+//   I7 a result never changes or goes              the newest (jobs, results); a member leads
 //   I8 what a pointer names is on min-copies disks when it is committed, but for one that a fault
 //      took meanwhile, and on one ever after; no replica deletes it
 //
