@@ -81,7 +81,12 @@ class EmbeddedClient final : public SessionClient, public Peer {
   }
 
   void Handle(ResetMessage message) {
-    if (message.connection == connection_ && state() == SessionState::kConnected) Break();
+    if (message.connection != connection_) return;
+    if (state() == SessionState::kConnected) return Break();
+    // It overtook the answer that would have opened the connection. Taken for open, it would be a
+    // dead one, which only the silence behind it gives away.
+    ++connection_;
+    SendConnect();
   }
 
   void Handle(ExpiredMessage message) {

@@ -165,6 +165,23 @@ TEST_P(EmbeddedCoordinationTest, AClientWhoseSessionEndedInSilenceIsToldAtItsRec
   EXPECT_EQ(scheduler_.Now(), before);
 }
 
+// Seed 300757 of baton-simulate: it took a connection for open that had been reset.
+TEST_P(EmbeddedCoordinationTest, AResetOvertakesTheAnswerThatOpensTheConnection) {
+  server_->SetDelay(one_.client, Duration::zero(), milliseconds(100));
+  server_->Disconnect(one_.client);
+  scheduler_.RunUntilIdle();
+  EXPECT_FALSE(one_.IsConnected());
+  // The client asks once a second: one of these resets comes while the answer is under way.
+  for (int i = 0; i < 24; ++i) {
+    server_->Reconnect(one_.client);
+    scheduler_.AdvanceBy(milliseconds(50));
+  }
+  scheduler_.AdvanceBy(milliseconds(500));
+  EXPECT_TRUE(one_.IsConnected());
+  EXPECT_TRUE(Create(one_, "/n").ok()) << "the connection is dead";
+  EXPECT_FALSE(one_.Saw(SessionState::kExpired));
+}
+
 TEST_P(EmbeddedCoordinationTest, ADroppedAnswerSaysUnknownWhetherItWasAppliedOrNot) {
   server_->DropNextAnswer(one_.client, Server::LostAnswer::kApplied);
   EXPECT_TRUE(absl::IsUnknown(Create(one_, "/applied")));
