@@ -25,7 +25,7 @@ LeadershipJudge::LeadershipJudge(ExecutorPtr executor, SimulatedNetworkPtr netwo
       violated_(std::move(on_violation)) {}
 
 void LeadershipJudge::OnStarted(const std::string& replica) {
-  ++replicas_[replica].process;
+  replicas_[replica].incarnation.clear();
   OnResumed(replica);
 }
 
@@ -50,8 +50,8 @@ void LeadershipJudge::OnElected(const pb::LeaderRecord& winner, const std::strin
                                   winner.replica_id(), previous, deaf, tree_->members()));
     }
   }
-  Replica& leader = replicas_[winner.replica_id()];
-  leader.leads_as = leader.process;
+  // Perhaps of a process that is dead by now: what it had sent is carried out all the same.
+  replicas_[winner.replica_id()].leads_as = winner.incarnation();
 }
 
 bool LeadershipJudge::IsRecent(TimePoint then) const {
@@ -62,8 +62,8 @@ bool LeadershipJudge::MayNotBeHeard(const std::string& leader) const {
   const auto found = replicas_.find(leader);
   if (found == replicas_.end() || !found->second.runs) return true;
   // Another process of that name leads nothing.
-  return found->second.process != found->second.leads_as || IsRecent(found->second.runs_since) ||
-         slow_ || IsRecent(slow_until_);
+  return found->second.incarnation != found->second.leads_as ||
+         IsRecent(found->second.runs_since) || slow_ || IsRecent(slow_until_);
 }
 
 bool LeadershipJudge::MayNotHear(const std::string& member, const std::string& leader) const {
@@ -76,10 +76,14 @@ bool LeadershipJudge::MayNotHear(const std::string& member, const std::string& l
 
 void LeadershipJudge::OnFrame(const std::string& from, const std::string& to,
                               const std::string& frame) {
-  // Also whoever leads now: it may have led before, and something of that time may live on.
-  if (!replicas_.contains(from) || replicas_.contains(to)) return;
+  const auto sender = replicas_.find(from);
+  if (sender == replicas_.end()) return;
+  std::string& incarnation = sender->second.incarnation;
+  if (replicas_.contains(to) && !incarnation.empty()) return;
   pb::Envelope envelope;
   if (!envelope.ParseFromString(frame)) return;
+  if (envelope.has_hello()) incarnation = envelope.hello().incarnation();
+  // Also of whoever leads now: it may have led before, and something of that time may live on.
   if (!envelope.has_deploy_tasks() && !envelope.has_cancel_tasks()) return;
   const auto next = began_.find(envelope.epoch() + 1);
   if (next == began_.end() || executor_->Now() - next->second <= kOrdersEnd) return;

@@ -42,8 +42,8 @@ class LeadershipJudge {
   struct Replica {
     bool runs = false;
     TimePoint runs_since;
-    uint64_t process = 0;   // counts them
-    uint64_t leads_as = 0;  // the process that won its last epoch
+    std::string incarnation;  // of the process that runs or ran last, once it has said Hello
+    std::string leads_as;     // that won its last epoch
   };
 
   bool MayNotBeHeard(const std::string& leader) const;
