@@ -95,8 +95,11 @@ void LeaderRegistration::SendRegistration(const RpcLinkPtr& link) {
   // up may be on its way yet: an earlier inventory must not be taken for the present one (P4).
   const uint64_t call = ++register_calls_;
   request.mutable_register_task_manager()->set_number(call);
+  // The lease is counted from now when it is answered: late, that would leave too little of a short
+  // one to renew it in, and its tasks would end for nothing (P5).
+  const Duration timeout = std::min(kCallTimeout, lease_->lease() / 2);
   link->Call(
-      std::move(request), kCallTimeout,
+      std::move(request), timeout,
       IfAlive(weak_from_this(), [call, link, sent = dependencies_.executor->Now()](
                                     LeaderRegistration& self, absl::StatusOr<pb::Envelope> reply) {
         if (call != self.register_calls_) return;

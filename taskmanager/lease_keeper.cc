@@ -16,7 +16,7 @@ bool LeaseKeeper::StartFrom(TimePoint request_sent) {
   if (dependencies_.executor->Now() >= request_sent + lease_) return false;
   DropPendingAnswers();
   running_ = true;
-  last_answer_ = std::max(last_answer_, request_sent);
+  last_answer_ = request_sent;  // members are asked in time for the deadline that there is now
   SetDeadline(request_sent + lease_);
   return true;
 }

@@ -47,6 +47,7 @@ class LeaseKeeper : public std::enable_shared_from_this<LeaseKeeper> {
   bool IsRunning();
 
   TimePoint deadline() const { return deadline_; }
+  Duration lease() const { return lease_; }
 
  private:
   void Extend(TimePoint request_sent);

@@ -91,7 +91,7 @@ absl::Status ChaosInjector::KillGuardian(const std::string& worker, ActiveFault*
   const auto guardian = GuardianOf(cluster_->state().Find(worker)->process.pid);
   active->done += fmt::format(" {}'s guardian gets SIGKILL", worker);
   const auto start = guardian ? StartTimeOf(*guardian) : std::nullopt;
-  const absl::Status status =
+  absl::Status status =
       start ? SendSignal({*guardian, *start}, SIGKILL) : NotFound("{} has no guardian", worker);
   if (!absl::IsNotFound(status)) return status;
   // Its worker is dead: another fault was faster, and says itself whom it harmed.

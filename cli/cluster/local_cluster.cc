@@ -185,7 +185,9 @@ absl::Status LocalCluster::Signal(const std::string& node, int signal) {
   // long enough to take a submission and to commit it.
   const bool stopped = WaitUntil([&] { return IsStopped(process) || !IsAlive(process); },
                                  Clock::now() + kStopDeadline, std::chrono::milliseconds(1));
-  return stopped ? absl::OkStatus() : DeadlineExceeded("{} does not stop", (*found)->name);
+  if (stopped) return absl::OkStatus();
+  (void)SendSignal(process, SIGCONT);  // what was not done is not done later either
+  return DeadlineExceeded("{} does not stop", (*found)->name);
 }
 
 absl::Status LocalCluster::Kill(const std::string& node) {

@@ -206,6 +206,21 @@ TEST_F(RegistrationTest, WhatMembersSaidWhileItRegisteredDoesNotLengthenItsLease
   EXPECT_TRUE(launcher_->Running().empty());
 }
 
+class ShortLeaseTest : public TaskExecutorTest {
+ protected:
+  static constexpr Duration kShort = seconds(6);
+  ShortLeaseTest() : TaskExecutorTest(kShort) {}
+};
+
+TEST_F(ShortLeaseTest, ARegistrationIsGivenUpWhileThereIsTimeForAnother) {
+  RegisterAtA();
+  a().answers_registrations = false;
+  executor_->Post([&] { launcher_->LoseGuardian(); });
+  ASSERT_TRUE(Until([&] { return a().registrations.size() == 2; }));
+  scheduler_.AdvanceBy(kShort / 2 + milliseconds(500));
+  EXPECT_EQ(a().registrations.size(), 3u);
+}
+
 // The members are asked, and it is stopped before it hears that nobody leads.
 TEST_F(RegistrationTest, WhatMembersSaidBeforeALeaseWasOverStartsNone) {
   RegisterAtA();

@@ -32,7 +32,7 @@ inline ExecutionAttemptId Attempt(uint32_t subtask, uint32_t attempt = 0, uint64
 
 class TaskExecutorTest : public testing::Test {
  protected:
-  TaskExecutorTest() {
+  explicit TaskExecutorTest(Duration lease = kLease) {
     for (const char* name : {"a", "b"}) NewReplica(name);
     launcher_ = std::make_shared<FakeProcessLauncher>(
         executor_, random_, "tm:liveness",
@@ -44,7 +44,7 @@ class TaskExecutorTest : public testing::Test {
     options.slots = 2;
     options.host = "host";
     options.shared_directory = "/shared";
-    options.lease = kLease;
+    options.lease = lease;
     tm_ = TaskExecutor::Create({executor_, network_->NewProcess("tm"), launcher_, random_, options},
                                [this] { ++registered_; });
     executor_->Post([this] { tm_->Start(); });
