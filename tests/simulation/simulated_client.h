@@ -23,6 +23,7 @@ class SimulatedClient : public std::enable_shared_from_this<SimulatedClient> {
   using Answered = std::function<void(const HttpResponse&)>;
 
   // Tries until it is answered with something else than "later". The recorder learns of 2xx.
+  // Whoever does not look at the answers (Submit, Cancel) has unexpected ones judged (P8).
   void Submit(const SimulatedJob& job, size_t replica, Answered answered = nullptr);
   // Tries once, and does not wait for what comes of it.
   void SubmitOnce(const SimulatedJob& job, size_t replica);
