@@ -17,11 +17,11 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "base/executor.h"
 #include "dispatcher/job_registry.h"
 #include "dispatcher/options.h"
@@ -74,7 +74,9 @@ class SubmissionDesk : public std::enable_shared_from_this<SubmissionDesk> {
   static void Answer(std::vector<Callback> callbacks, absl::StatusOr<SubmitReply> answer);
 
   const Dependencies deps_;
-  absl::flat_hash_map<JobId, Pending> pending_;
+  // In an order that does not depend on addresses: when a leadership ends, those who wait are
+  // answered in it, and a simulated run must be the same each time.
+  std::map<JobId, Pending> pending_;
 };
 
 }  // namespace baton
