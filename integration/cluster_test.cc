@@ -45,6 +45,7 @@ class SharedCluster {
     }
   }
 
+  std::string LogTails() const { return cluster_ ? cluster_->LogTails() : ""; }  // it may not be up
   LocalCluster& cluster() { return *cluster_; }
   TaskTraces& traces() { return *traces_; }
 
@@ -149,6 +150,8 @@ void ClusterTest::SetUp() {
 
 void ClusterTest::TearDown() {
   for (const std::string& job : held_) traces().Release(job);
+  // The machine that it failed on may be gone before anybody can look at its files.
+  if (HasFailure()) std::cerr << shared->current().LogTails() << std::endl;
   if (HasFailure() || IsSkipped()) return;
   ASSERT_NO_FATAL_FAILURE(ReviveAll());
   const absl::Status status = cluster().WaitReady();
