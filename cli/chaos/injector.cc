@@ -27,6 +27,12 @@ absl::Status UnlessGone(const absl::Status& status) {
 
 }  // namespace
 
+absl::Status ActiveFault::LeaveOut(const std::string& why) {
+  left_out = true;
+  done += " left out: " + why;
+  return absl::OkStatus();
+}
+
 std::vector<std::string> ChaosInjector::Names(NodeKind kind) const {
   std::vector<std::string> names;
   for (const ClusterNode* node : cluster_->state().OfKind(kind)) names.push_back(node->name);
@@ -96,10 +102,8 @@ absl::Status ChaosInjector::DoToLeader(const PlannedFault& fault, ActiveFault* a
     case ChaosKind::kLeaderTransfer: {
       // Refused where faults overlap: then nobody hands over.
       const absl::Status status = TransferLeadership(cluster_->RestUrl(leader));
-      active->left_out = !status.ok();
-      active->done += fmt::format(" {} {}", leader,
-                                  status.ok() ? "hands over" : "left out: it refuses to hand over");
-      return absl::OkStatus();
+      active->done += fmt::format(" {} {}", leader, status.ok() ? "hands over" : "was asked to");
+      return status.ok() ? status : active->LeaveOut("it refuses to hand over");
     }
     case ChaosKind::kAllReplicasKill:
     case ChaosKind::kAllButOneKill: {

@@ -46,6 +46,9 @@ struct ActiveFault {
   std::set<std::string> harmed;  // workers
   // As long as planned, or longer: the next fault may take its time to be done.
   std::chrono::nanoseconds lasted{0};
+
+  // OK: the other faults of the round go on.
+  absl::Status LeaveOut(const std::string& why);
 };
 
 class ChaosInjector {

@@ -29,12 +29,6 @@ constexpr seconds kReady(10);
 // New work is refused, what runs is written down still.
 constexpr uint64_t kLittleRoomBytes = 40 << 20;
 
-absl::Status LeaveOut(const std::string& why, ActiveFault* active) {
-  active->left_out = true;
-  active->done += " left out: " + why;
-  return absl::OkStatus();
-}
-
 bool Answers200(const std::string& url, const std::string& path) {
   auto client = ProbeClient(url);
   if (!client.ok()) return false;
@@ -91,7 +85,7 @@ bool ChaosInjector::MakeLead(const std::string& replica) {
 // once, may have been faster, and have kept it.
 absl::Status ChaosInjector::EndSession(ActiveFault* active) {
   const auto leader = cluster_->Leader();
-  if (!leader.ok()) return LeaveOut("nobody leads", active);
+  if (!leader.ok()) return active->LeaveOut("nobody leads");
   const std::string log = cluster_->state().LogFile(*leader);
   const int64_t session = LastSessionIn(log);
   bool closed = false;
@@ -107,7 +101,7 @@ absl::Status ChaosInjector::EndSession(ActiveFault* active) {
         return false;
       },
       Clock::now() + seconds(3), milliseconds(10));
-  if (!closed || !unknown) return LeaveOut("no ZooKeeper server ends its session", active);
+  if (!closed || !unknown) return active->LeaveOut("no ZooKeeper server ends its session");
   // Until its owner has noticed: what follows is of this round.
   WaitUntil([&] { return LastSessionIn(log) != session; }, Clock::now() + seconds(2),
             milliseconds(10));
@@ -119,10 +113,10 @@ absl::Status ChaosInjector::EndSession(ActiveFault* active) {
 // next deployment) is its end.
 absl::Status ChaosInjector::DieInSubmission(uint64_t lot, ActiveFault* active) {
   const auto leader = cluster_->Leader();
-  if (!leader.ok()) return LeaveOut("nobody leads", active);
+  if (!leader.ok()) return active->LeaveOut("nobody leads");
   auto standbys = Others(*leader);
   std::erase_if(standbys, [this](const std::string& name) { return !cluster_->Alive(name); });
-  if (standbys.empty()) return LeaveOut("no standby lives", active);
+  if (standbys.empty()) return active->LeaveOut("no standby lives");
   const std::string& victim = standbys[lot % standbys.size()];
   const std::string step = kSteps[lot / standbys.size() % kSteps.size()];
   RestartOptions options;
@@ -131,14 +125,14 @@ absl::Status ChaosInjector::DieInSubmission(uint64_t lot, ActiveFault* active) {
   active->armed = victim;
   active->armed_life = cluster_->state().Find(victim)->process;
   active->done += fmt::format(" {} is to die at {}", victim, step);
-  if (!AwaitReady(victim, kReady)) return LeaveOut("it does not get ready", active);
-  if (!MakeLead(victim)) return LeaveOut("it does not come to lead", active);
+  if (!AwaitReady(victim, kReady)) return active->LeaveOut("it does not get ready");
+  if (!MakeLead(victim)) return active->LeaveOut("it does not come to lead");
   const auto end = cluster_->WaitForExit(victim, kSubmission);
-  if (!end.ok()) return LeaveOut("it does not come there", active);
+  if (!end.ok()) return active->LeaveOut("it does not come there");
   active->done += ", leads, and ends with " + *end;
   // Another fault was faster.
   if (*end != fmt::format("exit {}", kFaultPointExitCode))
-    return LeaveOut("that is no such end", active);
+    return active->LeaveOut("that is no such end");
   return absl::OkStatus();
 }
 
@@ -153,16 +147,16 @@ absl::Status ChaosInjector::Disarm(const ActiveFault& fault) {
 // it is first made to be what it is to be.
 absl::Status ChaosInjector::FillDisk(const PlannedFault& fault, ActiveFault* active) {
   const std::string& replica = disk_.replica;
-  if (disk_full_) return LeaveOut("it is full", active);
-  if (!cluster_->Alive(replica)) return LeaveOut(replica + " is dead", active);
+  if (disk_full_) return active->LeaveOut("it is full");
+  if (!cluster_->Alive(replica)) return active->LeaveOut(replica + " is dead");
   const auto leads = [&] { return Answers200(cluster_->RestUrl(replica), "/leader"); };
   if (fault.kind == ChaosKind::kLeaderDiskFull) {
-    if (!MakeLead(replica)) return LeaveOut(replica + " does not come to lead", active);
+    if (!MakeLead(replica)) return active->LeaveOut(replica + " does not come to lead");
   } else if (leads()) {
     (void)TransferLeadership(cluster_->RestUrl(replica));
     if (!WaitUntil([&] { return cluster_->Leader().value_or(replica) != replica; },
                    Clock::now() + kSubmission)) {
-      return LeaveOut(replica + " goes on leading", active);
+      return active->LeaveOut(replica + " goes on leading");
     }
   }
   const uint64_t left = fault.lot % 2 == 0 ? 0 : kLittleRoomBytes;

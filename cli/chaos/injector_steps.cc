@@ -95,10 +95,8 @@ absl::Status ChaosInjector::KillGuardian(const std::string& worker, ActiveFault*
       start ? SendSignal({*guardian, *start}, SIGKILL) : NotFound("{} has no guardian", worker);
   if (!absl::IsNotFound(status)) return status;
   // Its worker is dead: another fault was faster, and says itself whom it harmed.
-  active->left_out = true;
   active->harmed.erase(worker);
-  active->done += " left out: there is none";
-  return absl::OkStatus();
+  return active->LeaveOut("there is none");
 }
 
 // A replica that is started with a clock of its own, which then jumps by days.
@@ -128,9 +126,7 @@ absl::Status ChaosInjector::WipeDisk(const PlannedFault& fault, ActiveFault* act
   const std::string& replica = replicas[fault.lot % replicas.size()];
   // Two disks lost before the first is filled again are more than what is promised.
   if (last_wipe_ && Clock::now() - *last_wipe_ < kBetweenWipes) {
-    active->left_out = true;
-    active->done += " left out: the last one is too near";
-    return absl::OkStatus();
+    return active->LeaveOut("the last one is too near");
   }
   last_wipe_ = Clock::now();
   if (auto status = Kill(replica, active); !status.ok()) return status;
@@ -172,9 +168,7 @@ absl::Status ChaosInjector::SplitInHalves(uint64_t lot, ActiveFault* active) {
 absl::Status ChaosInjector::DelayLeader(const std::string& leader, uint64_t lot,
                                         ActiveFault* active) {
   if (!delay_.expired()) {
-    active->left_out = true;
-    active->done += " left out: another one is under way";
-    return absl::OkStatus();
+    return active->LeaveOut("another one is under way");
   }
   // Whoever asks here who leads has the patience of a second, for two round trips.
   const milliseconds delay(50 + static_cast<int64_t>(lot % 150));

@@ -2,10 +2,7 @@
 
 #include <utility>
 
-#include "base/random.h"
 #include "cli/chaos/task_witness.h"
-#include "cli/cluster/readiness.h"
-#include "rest/client/wait.h"
 
 namespace baton {
 namespace {
@@ -15,36 +12,24 @@ constexpr std::chrono::milliseconds kInterval(150);
 }  // namespace
 
 JobWatch::JobWatch(const std::map<std::string, std::string>& replicas, Choose choose)
-    : choose_(std::move(choose)) {
-  for (const auto& [name, url] : replicas) {
-    threads_.emplace_back([this, name, url] { Ask(name, url); });
-  }
+    : choose_(std::move(choose)),
+      poll_(replicas, kInterval,
+            [this](const std::string& replica, RestClient& client) { Ask(replica, client); }) {}
+
+void JobWatch::Ask(const std::string& replica, RestClient& client) {
+  JobSighting sighting{choose_(NextLot()), replica, WallNs()};
+  if (sighting.job.empty()) return;
+  const auto job = client.GetJob(sighting.job);
+  if (!job.ok()) return;
+  sighting.answered_ns = WallNs();
+  sighting.state = job->value.state;
+  std::lock_guard lock(mutex_);
+  sightings_.push_back(std::move(sighting));
 }
 
-JobWatch::~JobWatch() { Stop(); }
-
-void JobWatch::Stop() {
-  stopping_ = true;
-  for (std::thread& thread : threads_) thread.join();
-  threads_.clear();
-}
-
-void JobWatch::Ask(const std::string& name, const std::string& url) {
-  auto client = ProbeClient(url);
-  const RandomPtr random = NewSystemRandom();
-  while (client.ok() && !stopping_) {
-    JobSighting sighting{choose_(random->Next()), name, WallNs()};
-    if (!sighting.job.empty()) {
-      const auto job = (*client)->GetJob(sighting.job);
-      sighting.answered_ns = WallNs();
-      if (job.ok()) {
-        sighting.state = job->value.state;
-        std::lock_guard lock(mutex_);
-        sightings_.push_back(std::move(sighting));
-      }
-    }
-    RestUntil(Clock::now() + kInterval);
-  }
+uint64_t JobWatch::NextLot() {
+  std::lock_guard lock(mutex_);
+  return random_->Next();
 }
 
 std::vector<JobSighting> JobWatch::Sightings() const {

@@ -1,19 +1,20 @@
 // Asks every replica several times a second how one of the jobs is, a late one or any, and
 // remembers each answer: what has once ended must stay so, whoever is asked, whoever leads.
 //
-// Owns its threads, one a replica, so that a silent one delays no other; Stop ends them.
+// Any thread may read its sightings while it asks.
 
 #pragma once
 
-#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "base/random.h"
 #include "cli/chaos/history.h"
+#include "cli/chaos/replica_poll.h"
 
 namespace baton {
 
@@ -24,20 +25,20 @@ class JobWatch {
 
   // Names and URLs of the replicas.
   JobWatch(const std::map<std::string, std::string>& replicas, Choose choose);
-  ~JobWatch();
 
-  void Stop();
+  void Stop() { poll_.Stop(); }
 
   std::vector<JobSighting> Sightings() const;
 
  private:
-  void Ask(const std::string& name, const std::string& url);
+  void Ask(const std::string& replica, RestClient& client);
+  uint64_t NextLot();
 
   const Choose choose_;
-  std::atomic<bool> stopping_ = false;
   mutable std::mutex mutex_;
-  std::vector<JobSighting> sightings_;  // guarded by mutex_
-  std::vector<std::thread> threads_;
+  const RandomPtr random_ = NewSystemRandom();  // guarded by mutex_
+  std::vector<JobSighting> sightings_;          // guarded by mutex_
+  ReplicaPoll poll_;                            // its threads use the rest
 };
 
 }  // namespace baton

@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "cli/chaos/task_witness.h"
-#include "cli/cluster/readiness.h"
-#include "rest/client/wait.h"
 
 namespace baton {
 namespace {
@@ -13,33 +11,18 @@ constexpr std::chrono::milliseconds kInterval(200);
 
 }  // namespace
 
-LeaderWatch::LeaderWatch(const std::map<std::string, std::string>& replicas) {
-  for (const auto& [name, url] : replicas) {
-    threads_.emplace_back([this, name, url] { Ask(name, url); });
-  }
-}
+LeaderWatch::LeaderWatch(const std::map<std::string, std::string>& replicas)
+    : poll_(replicas, kInterval,
+            [this](const std::string& replica, RestClient& client) { Ask(replica, client); }) {}
 
-LeaderWatch::~LeaderWatch() { Stop(); }
-
-void LeaderWatch::Stop() {
-  stopping_ = true;
-  for (std::thread& thread : threads_) thread.join();
-  threads_.clear();
-}
-
-void LeaderWatch::Ask(const std::string& name, const std::string& url) {
-  auto client = ProbeClient(url);
-  EpochSighting last;
-  while (client.ok() && !stopping_) {
-    const auto view = (*client)->Leader();
-    const bool told = view.ok() && view->value.epoch > 0 && !view->value.replica.empty();
-    if (told && (view->value.epoch != last.epoch || view->value.replica != last.leader)) {
-      last = {name, WallNs(), view->value.epoch, view->value.replica};
-      std::lock_guard lock(mutex_);
-      sightings_.push_back(last);
-    }
-    RestUntil(Clock::now() + kInterval);
-  }
+void LeaderWatch::Ask(const std::string& replica, RestClient& client) {
+  const auto view = client.Leader();
+  if (!view.ok() || view->value.epoch == 0 || view->value.replica.empty()) return;
+  std::lock_guard lock(mutex_);
+  EpochSighting& last = last_[replica];
+  if (view->value.epoch == last.epoch && view->value.replica == last.leader) return;
+  last = {replica, WallNs(), view->value.epoch, view->value.replica};
+  sightings_.push_back(last);
 }
 
 uint64_t LeaderWatch::NewestEpoch() const {

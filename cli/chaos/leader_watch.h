@@ -1,18 +1,18 @@
 // Asks every replica several times a second who leads, and remembers each answer: which epochs
 // there were, and that nobody's word on them goes back.
 //
-// Owns its threads, one a replica, so that a silent one delays no other; Stop ends them.
+// Any thread may read its sightings while it asks.
 
 #pragma once
 
-#include <atomic>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "cli/chaos/history.h"
+#include "cli/chaos/replica_poll.h"
 
 namespace baton {
 
@@ -20,9 +20,8 @@ class LeaderWatch {
  public:
   // Names and URLs of the replicas.
   explicit LeaderWatch(const std::map<std::string, std::string>& replicas);
-  ~LeaderWatch();
 
-  void Stop();
+  void Stop() { poll_.Stop(); }
 
   uint64_t NewestEpoch() const;
   // Only those that say something new: a replica's first word on an epoch or a leader, or a word
@@ -30,12 +29,12 @@ class LeaderWatch {
   std::vector<EpochSighting> Sightings() const;
 
  private:
-  void Ask(const std::string& name, const std::string& url);
+  void Ask(const std::string& replica, RestClient& client);
 
-  std::atomic<bool> stopping_ = false;
   mutable std::mutex mutex_;
-  std::vector<EpochSighting> sightings_;  // guarded by mutex_
-  std::vector<std::thread> threads_;
+  std::map<std::string, EpochSighting> last_;  // by replica; guarded by mutex_
+  std::vector<EpochSighting> sightings_;       // guarded by mutex_
+  ReplicaPoll poll_;                           // its threads use the rest
 };
 
 }  // namespace baton
