@@ -103,7 +103,7 @@ inline constexpr ConfigOption<ByteSize> kRestMaxHeaderBytes{
 inline constexpr ConfigOption<int64_t> kRestMaxConnections{
     {.key = "rest.max-connections",
      .default_text = "10000",
-     .description = "further connections are closed at once",
+     .description = "further connections get 503; beyond 64 of those at once they are closed",
      .least = "1",
      .most = "1000000"}};
 inline constexpr ConfigOption<Duration> kRestReadTimeout{
@@ -208,7 +208,8 @@ inline constexpr ConfigOption<Duration> kStoreCollectionGrace{
 inline constexpr ConfigOption<int64_t> kJobStoreMaxCapacity{
     {.key = "jobstore.max-capacity",
      .default_text = "10000",
-     .description = "results of ended jobs that are kept",
+     .description = "results of ended jobs that are kept; none goes in its first hour: with more "
+                    "jobs an hour than this, submissions get 429",
      .least = "1",
      .most = "1000000"}};
 inline constexpr ConfigOption<Duration> kJobStoreExpirationTime{
@@ -303,7 +304,8 @@ inline constexpr ConfigOption<bool> kEmbeddedTaskManager{
 inline constexpr ConfigOption<std::string> kSharedDirectory{
     {.key = "taskmanager.shared-directory",
      .default_text = "",
-     .description = "given to tasks as BATON_SHARED_DIR; empty: none"}};
+     .description = "given to tasks as BATON_SHARED_DIR; empty: none, and in one process "
+                    "without ZooKeeper shared/ in process.working-dir"}};
 inline constexpr ConfigOption<std::string> kTaskManagerHost{
     {.key = "taskmanager.host",
      .default_text = "127.0.0.1",
@@ -355,7 +357,8 @@ inline constexpr ConfigOption<std::string> kClusterSecretFile{
      .default_text = "",
      .description = "what the processes of a cluster prove to each other: a secret a line of at "
                     "least 16 bytes, the first proves, all are accepted; read again every 10 s; "
-                    "for its owner only (mode 0600); empty: none"}};
+                    "for the daemon's user only (mode 0600, or 0640 where root owns it); empty: "
+                    "none"}};
 inline constexpr ConfigOption<std::string> kLogFile{
     {.key = "logging.file", .default_text = "-", .description = "appended to; -: stderr"}};
 inline constexpr ConfigOption<std::string> kLogLevel{{.key = "logging.level",

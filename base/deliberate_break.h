@@ -66,7 +66,7 @@ enum class Break : uint8_t {
 struct BreakDescription {
   Break which;
   std::string_view name;     // in lower case with dashes: what one says to the simulator
-  std::string_view promise;  // of the design: P1 to P8
+  std::string_view promise;  // P1 to P8 (docs/failure-model.md)
   std::string_view what;     // happens instead of the rule
 };
 

@@ -48,7 +48,8 @@ void AddSubmitCommand(CLI::App& app, CommandContext& context) {
   command->add_option("FILE", options->file, "The job as JSON; - reads stdin")->required();
   command->add_option("--id", options->id,
                       "The job's id (32 hex digits): submitting it again starts nothing new");
-  command->add_flag("--wait", options->wait, "Wait for the end; 1 unless it is FINISHED");
+  command->add_flag("--wait", options->wait,
+                    "Wait for the end; 1 if the job fails, 6 if it is cancelled");
   command->callback([&context, options] { RunSubmit(context, *options); });
 }
 

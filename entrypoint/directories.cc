@@ -46,6 +46,10 @@ std::string TaskDirectoryOf(const Config& config) {
   return Below(config, options::kWorkDirectory, "tasks");
 }
 
+std::string OwnSharedDirectoryOf(const Config& config) {
+  return Below(config, options::kSharedDirectory, "shared");
+}
+
 absl::StatusOr<std::unique_ptr<DirectoryLock>> DirectoryLock::Take(const std::string& directory) {
   std::error_code error;
   fs::create_directories(directory, error);

@@ -15,6 +15,9 @@ namespace baton {
 std::string WorkingDirectoryOf(const Config& config);
 std::string StoreDirectoryOf(const Config& config);
 std::string TaskDirectoryOf(const Config& config);
+// Of a process that is the whole cluster: its tasks are all on this machine, and share one without
+// anybody's doing.
+std::string OwnSharedDirectoryOf(const Config& config);
 
 // Held until it is destroyed or the process ends, however it does.
 class DirectoryLock {

@@ -1,5 +1,6 @@
 #include "entrypoint/embedded_mode.h"
 
+#include <filesystem>
 #include <future>
 #include <utility>
 
@@ -109,6 +110,11 @@ absl::Status EmbeddedMode::StartWorker(const std::string& dispatcher, OnReady on
   settings->executor.id = TaskManagerId(OwnWorkerId(config_));
   settings->guardian.name = settings->executor.id.value();
   settings->executor.dispatchers = {dispatcher};
+  const std::string shared = OwnSharedDirectoryOf(config_);
+  std::error_code error;
+  std::filesystem::create_directories(shared, error);
+  if (error) return Unavailable("cannot make the directory {}: {}", shared, error.message());
+  settings->executor.shared_directory = shared;
   auto worker =
       Worker::Start(pool_, *std::move(settings),
                     [on_ready = std::move(on_ready), done = false](const Worker& self) mutable {

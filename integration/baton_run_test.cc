@@ -24,10 +24,8 @@ class BatonRun : public EmbeddedFixture {
     file_ = directory() + ".json";
     std::ofstream(file_) << job_json;
     SpawnSpec spec;
-    spec.argv = {Binary(), "run", file_};
+    spec.argv = {Binary(), "run", file_, "-D", "taskmanager.shared-directory=" + Shared()};
     spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
-    spec.argv.push_back("-D");
-    spec.argv.push_back("taskmanager.shared-directory=" + Shared());
     spec.env = {{"TMPDIR", Shared()}};
     spec.directory = "/";
     spec.log_file = Log();
@@ -89,6 +87,18 @@ TEST_F(BatonRun, WithLogsItPrintsWhatTasksWrite) {
   EXPECT_EQ(Run(kSaying, {"--logs"}), "exit 1") << Output();
   EXPECT_NE(Output().find("v | out\n"), std::string::npos) << Output();
   EXPECT_NE(Output().find("v | err\n"), std::string::npos) << Output();
+}
+
+TEST_F(BatonRun, TasksShareADirectoryThatNobodyHadToName) {
+  EXPECT_EQ(Run(R"({"name":"n","vertices":[)"
+                R"({"id":"a","command":["sh","-c","echo told >\"$BATON_SHARED_DIR/a\""]},)"
+                R"({"id":"b","command":["sh","-c","cat \"$BATON_SHARED_DIR/a\""]}],)"
+                R"("edges":[{"source":"a","target":"b"}]})",
+                {"--logs", "-D", "taskmanager.shared-directory="}),
+            "exit 0")
+      << Output();
+  EXPECT_NE(Output().find("b | told\n"), std::string::npos) << Output();
+  EXPECT_EQ(LeftDirectories(), 0u);
 }
 
 TEST_F(BatonRun, AsJsonItPrintsTheJobAndNothingElse) {

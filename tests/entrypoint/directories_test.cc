@@ -7,24 +7,19 @@
 #include <string>
 
 #include "base/config_options.h"
+#include "tests/temporary_directory.h"
 
 namespace baton {
 namespace {
 
 class DirectoriesTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "baton-dir-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    directory_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
   static Config With(const std::vector<std::string>& overrides) {
     return *Config::Load("", overrides);
   }
 
-  std::string directory_;
+  const TemporaryDirectory place_;
+  const std::string& directory_ = place_.path();
 };
 
 TEST_F(DirectoriesTest, EverythingIsBelowTheWorkingDirectoryUnlessSaidOtherwise) {
@@ -34,6 +29,8 @@ TEST_F(DirectoriesTest, EverythingIsBelowTheWorkingDirectoryUnlessSaidOtherwise)
   EXPECT_EQ(TaskDirectoryOf(config), "/d/tasks");
   EXPECT_EQ(StoreDirectoryOf(With({"process.working-dir=/d", "store.directory=/s"})), "/s");
   EXPECT_EQ(TaskDirectoryOf(With({"taskmanager.work-directory=/t"})), "/t");
+  EXPECT_EQ(OwnSharedDirectoryOf(config), "/d/shared");
+  EXPECT_EQ(OwnSharedDirectoryOf(With({"taskmanager.shared-directory=/m"})), "/m");
   EXPECT_EQ(WorkingDirectoryOf(With({})),
             (std::filesystem::current_path() / "baton-data").string());
 }
