@@ -18,6 +18,7 @@
 #include "job/job_graph.h"
 #include "nlohmann/json.hpp"
 #include "rest/client/wait.h"
+#include "tests/temporary_directory.h"
 
 namespace baton {
 namespace {
@@ -175,8 +176,8 @@ pid_t StartTask(const std::string& job) {
 }
 
 TEST(TaskWitnessTest, KnowsWhoLivesAndUntilWhen) {
-  const std::string file = testing::TempDir() + "/chaos-witness";
-  std::remove(file.c_str());
+  const TemporaryDirectory place;
+  const std::string file = place.path() + "/lines";
   TaskWitness witness(file);
   const pid_t pid = StartTask("j");
   const auto is_task = [pid] {  // it has executed what it is
@@ -203,7 +204,8 @@ TEST(TaskWitnessTest, KnowsWhoLivesAndUntilWhen) {
 
 // Somebody else has the pid by now: only the lines are known.
 TEST(TaskWitnessTest, DoesNotTakeAnotherProcessForATask) {
-  const std::string file = testing::TempDir() + "/chaos-witness-other";
+  const TemporaryDirectory place;
+  const std::string file = place.path() + "/lines";
   std::ofstream(file) << fmt::format("start j v 1 0 {} 1000 {}\n", getpid(), kDirectory);
   TaskWitness witness(file);
   EXPECT_TRUE(

@@ -13,6 +13,7 @@
 #include "job/job_graph.h"
 #include "nlohmann/json.hpp"
 #include "rest/client/wait.h"
+#include "tests/temporary_directory.h"
 
 namespace baton {
 namespace {
@@ -64,8 +65,8 @@ TEST(StartTrace, CountsLinesThatAreNone) {
 }
 
 TEST(StartTrace, ReadsAFileThatGrows) {
-  const std::string path = testing::TempDir() + "/trace";
-  std::remove(path.c_str());
+  const TemporaryDirectory place;
+  const std::string path = place.path() + "/trace";
   StartTrace trace(path);
   trace.Refresh();
   EXPECT_EQ(trace.DistinctIds(), 0u);
@@ -244,8 +245,8 @@ TEST(DrillJobs, AreJobsThatValidationAccepts) {
 
 // What a task writes is what the judge reads.
 TEST(DrillJobs, WriteLinesThatTheJudgeReads) {
-  const std::string directory = testing::TempDir();
-  std::remove((directory + "/small").c_str());
+  const TemporaryDirectory place;
+  const std::string& directory = place.path();
   JobProblems problems;
   const auto job = ParseJobGraphJson(SmallJobJson("."), JobLimits(), &problems);
   ASSERT_TRUE(job.has_value());

@@ -13,6 +13,7 @@
 #include "cli/cluster/ports.h"
 #include "gtest/gtest.h"
 #include "rest/client/wait.h"
+#include "tests/temporary_directory.h"
 
 namespace baton {
 namespace {
@@ -23,7 +24,8 @@ SpawnSpec Shell(const std::string& script) {
   SpawnSpec spec;
   spec.argv = {"/bin/sh", "-c", script};
   spec.directory = "/";
-  spec.log_file = testing::TempDir() + "/process-test.log";
+  static const TemporaryDirectory place;
+  spec.log_file = place.path() + "/log";
   spec.lifetime = Lifetime::kWithThisProcess;
   return spec;
 }
@@ -122,13 +124,8 @@ TEST(PortReservation, HoldsDifferentPortsUntilItIsReleased) {
 
 class ClusterStateTest : public testing::Test {
  protected:
-  ClusterStateTest() {
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_);
-  }
-  ~ClusterStateTest() override { std::filesystem::remove_all(directory_); }
-
-  const std::string directory_ = testing::TempDir() + "/cluster-state-test";
+  const TemporaryDirectory place_;
+  const std::string& directory_ = place_.path();
 };
 
 TEST_F(ClusterStateTest, RemembersPortsAcrossDownAndProcessesUntilDown) {

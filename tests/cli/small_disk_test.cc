@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "gtest/gtest.h"
+#include "tests/temporary_directory.h"
 
 namespace baton {
 namespace {
@@ -19,13 +20,7 @@ namespace fs = std::filesystem;
 
 class SmallDiskTest : public testing::Test {
  protected:
-  SmallDiskTest() {
-    std::string name = (fs::temp_directory_path() / "baton-small-disk-XXXXXX").string();
-    base_ = ::mkdtemp(name.data());
-    directory_ = base_ / "store";
-    fs::create_directories(directory_);
-  }
-  ~SmallDiskTest() override { fs::remove_all(base_); }
+  SmallDiskTest() { fs::create_directories(directory_); }
 
   // `inside`: in a thread of its own, so that this one's mounts stay the machine's. `outside`: in
   // this one, after it, while the disk is there.
@@ -54,8 +49,8 @@ class SmallDiskTest : public testing::Test {
     return static_cast<bool>(file.flush());
   }
 
-  fs::path base_;
-  fs::path directory_;
+  const TemporaryDirectory base_;
+  const fs::path directory_ = fs::path(base_.path()) / "store";
 };
 
 TEST_F(SmallDiskTest, IsFullAndHasRoomAgain) {

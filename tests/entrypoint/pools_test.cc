@@ -3,10 +3,10 @@
 #include "entrypoint/pools.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
 #include <string>
+
+#include "tests/temporary_directory.h"
 
 namespace baton {
 namespace {
@@ -15,13 +15,12 @@ namespace {
 // and the callbacks own the engine, as the journal and the blob store do. Whoever drops the last of
 // them must not be a thread of the engine's, which would wait for itself for ever.
 TEST(PoolsTest, TheEngineEndsAfterThePoolsStandStillAndBeforeTheyAreEmptied) {
-  std::string directory = std::filesystem::temp_directory_path() / "baton-pools-XXXXXX";
-  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  const TemporaryDirectory directory;
   for (int life = 0; life < 5; ++life) {
     std::weak_ptr<KvEngine> left;
     {
       Pools pools(1);
-      auto engine = OpenRocksDbKvEngine(directory, {"one"});
+      auto engine = OpenRocksDbKvEngine(directory.path(), {"one"});
       ASSERT_TRUE(engine.ok()) << engine.status();
       left = *engine;
       Threads threads(pools, **engine);
@@ -34,7 +33,6 @@ TEST(PoolsTest, TheEngineEndsAfterThePoolsStandStillAndBeforeTheyAreEmptied) {
     }
     EXPECT_TRUE(left.expired());
   }
-  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "rpc/cluster_secret.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -9,6 +8,7 @@
 
 #include "base/manual_executor.h"
 #include "base/status.h"
+#include "tests/temporary_directory.h"
 
 namespace baton {
 namespace {
@@ -18,13 +18,6 @@ constexpr char kTwo[] = "another secret, 16 bytes or more";
 
 class ClusterSecretTest : public testing::Test {
  protected:
-  ClusterSecretTest() {
-    std::string directory = testing::TempDir() + "secret.XXXXXX";
-    EXPECT_NE(mkdtemp(directory.data()), nullptr);
-    directory_ = directory;
-  }
-  ~ClusterSecretTest() override { std::filesystem::remove_all(directory_); }
-
   std::string Write(const std::string& text, mode_t mode = 0600) {
     const std::string file = directory_ + "/secret";
     std::filesystem::remove(file);
@@ -37,7 +30,8 @@ class ClusterSecretTest : public testing::Test {
     return Message(ClusterSecrets::Load(Write(text, mode)).status());
   }
 
-  std::string directory_;
+  const TemporaryDirectory place_;
+  const std::string& directory_ = place_.path();
 };
 
 // RFC 4231, test case 2.

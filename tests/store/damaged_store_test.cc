@@ -15,6 +15,7 @@
 #include "store/kv_journal.h"
 #include "store/store_directory.h"
 #include "tests/rpc/loopback.h"
+#include "tests/temporary_directory.h"
 
 namespace baton {
 namespace {
@@ -44,13 +45,6 @@ Value Get(KvEngine& engine, const std::string& key) {
 
 class DamageAnywhereTest : public testing::TestWithParam<const char*> {
  protected:
-  DamageAnywhereTest() {
-    std::string name = (fs::temp_directory_path() / "baton-damage-XXXXXX").string();
-    base_ = ::mkdtemp(name.data());
-    good_ = base_ / "good";
-  }
-  ~DamageAnywhereTest() override { fs::remove_all(base_); }
-
   static KvEnginePtr Open(const fs::path& directory) {
     auto engine = OpenStoreDirectory(directory, kFamilies, WhenDamaged::kRefuse);
     EXPECT_TRUE(engine.ok()) << engine.status();
@@ -127,8 +121,9 @@ class DamageAnywhereTest : public testing::TestWithParam<const char*> {
     EXPECT_NE(status.message().find("put back a backup"), std::string::npos) << status;
   }
 
-  fs::path base_;
-  fs::path good_;
+  const TemporaryDirectory place_;
+  const fs::path base_ = place_.path();
+  const fs::path good_ = base_ / "good";
   std::map<std::string, std::set<std::string>> values_;  // ever acknowledged
   std::map<std::string, std::string> last_;
   std::set<std::string> nodes_;

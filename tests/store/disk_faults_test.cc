@@ -13,6 +13,7 @@
 #include "store/store_directory.h"
 #include "tests/rpc/loopback.h"
 #include "tests/store/faulty_file_system.h"
+#include "tests/temporary_directory.h"
 
 namespace baton {
 namespace {
@@ -36,16 +37,7 @@ absl::StatusOr<std::optional<std::string>> Get(KvEngine& engine, const std::stri
 
 class DiskFaultsTest : public testing::Test {
  protected:
-  DiskFaultsTest() {
-    std::string name = (fs::temp_directory_path() / "baton-disk-XXXXXX").string();
-    base_ = ::mkdtemp(name.data());
-    directory_ = (base_ / "store").string();
-    fs::create_directories(directory_);
-  }
-  ~DiskFaultsTest() override {
-    engine_.reset();
-    fs::remove_all(base_);
-  }
+  DiskFaultsTest() { fs::create_directories(directory_); }
 
   void Open() {
     auto engine = OpenRocksDbKvEngine(directory_, kFamilies, env_.get());
@@ -62,8 +54,8 @@ class DiskFaultsTest : public testing::Test {
     Open();
   }
 
-  fs::path base_;
-  std::string directory_;
+  const TemporaryDirectory base_;
+  std::string directory_ = base_.path() + "/store";
   std::shared_ptr<FaultyFileSystem> disk_ = std::make_shared<FaultyFileSystem>();
   std::unique_ptr<rocksdb::Env> env_ = rocksdb::NewCompositeEnv(disk_);
   KvEnginePtr engine_;

@@ -13,6 +13,7 @@
 #include "base/manual_executor.h"
 #include "tests/rpc/loopback.h"
 #include "tests/store/fake_kv_engine.h"
+#include "tests/temporary_directory.h"
 
 namespace baton {
 namespace {
@@ -39,11 +40,6 @@ class FakePlace final : public Place {
 
 class RocksDbPlace final : public Place {
  public:
-  RocksDbPlace() {
-    std::string name = (std::filesystem::temp_directory_path() / "baton-kv-XXXXXX").string();
-    directory_ = ::mkdtemp(name.data());
-  }
-  ~RocksDbPlace() override { std::filesystem::remove_all(directory_); }
   KvEnginePtr Open() override {
     auto engine = OpenRocksDbKvEngine(directory_, kFamilies);
     EXPECT_TRUE(engine.ok()) << engine.status();
@@ -52,7 +48,8 @@ class RocksDbPlace final : public Place {
   const std::filesystem::path& directory() const { return directory_; }
 
  private:
-  std::filesystem::path directory_;
+  const TemporaryDirectory place_;
+  const std::filesystem::path directory_ = place_.path();
 };
 
 absl::Status Write(KvEngine& engine, std::vector<KvWrite> writes) {

@@ -16,6 +16,7 @@
 #include "store/acknowledged_mark.h"
 #include "tests/rpc/loopback.h"
 #include "tests/store/fake_kv_engine.h"
+#include "tests/temporary_directory.h"
 
 namespace baton {
 namespace {
@@ -45,11 +46,6 @@ class FakePlace final : public Place {
 
 class RocksDbPlace final : public Place {
  public:
-  RocksDbPlace() {
-    std::string name = (std::filesystem::temp_directory_path() / "baton-journal-XXXXXX").string();
-    directory_ = ::mkdtemp(name.data());
-  }
-  ~RocksDbPlace() override { std::filesystem::remove_all(directory_); }
   KvEnginePtr Open() override {
     auto engine = OpenRocksDbKvEngine(directory_, {JournalFamily()});
     EXPECT_TRUE(engine.ok()) << engine.status();
@@ -66,7 +62,8 @@ class RocksDbPlace final : public Place {
   }
 
  private:
-  std::filesystem::path directory_;
+  const TemporaryDirectory place_;
+  const std::filesystem::path directory_ = place_.path();
 };
 
 absl::Status Append(Journal& journal, JournalRecord record) {

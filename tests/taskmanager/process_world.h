@@ -1,5 +1,4 @@
-// What the tests with real processes share: a directory of their own, waiting for conditions, and
-// whether processes live.
+// What the tests with real processes share: waiting for conditions, and whether processes live.
 
 #pragma once
 
@@ -19,6 +18,7 @@
 #include <string>
 
 #include "taskmanager/guardian/process_tree.h"
+#include "tests/temporary_directory.h"
 
 namespace baton {
 
@@ -36,23 +36,6 @@ inline bool Eventually(const std::function<bool()>& condition) {
 inline std::string GuardianBinary() {
   return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "baton-guardian";
 }
-
-// Removed at the end unless the test failed.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string pattern = std::filesystem::temp_directory_path() / "baton-test-XXXXXX";
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TemporaryDirectory() {
-    std::error_code error;
-    if (!testing::Test::HasFailure()) std::filesystem::remove_all(path_, error);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 inline std::string ReadWholeFile(const std::string& path) {
   std::ifstream in(path);
