@@ -83,7 +83,7 @@ TEST_P(ExecutorContractTest, TimersFireInOrderAndNotEarly) {
   std::vector<std::string> order;
   const TimePoint start = executor_->Now();
   TimePoint fired;
-  executor_->PostAfter(milliseconds(20), [&] {
+  executor_->PostAfter(milliseconds(200), [&] {
     order.push_back("late");
     fired = executor_->Now();
     done.set_value();
@@ -91,7 +91,7 @@ TEST_P(ExecutorContractTest, TimersFireInOrderAndNotEarly) {
   executor_->PostAfter(milliseconds(-5), [&] { order.push_back("at once"); });
   ASSERT_TRUE(Await(done));
   EXPECT_EQ(order, (std::vector<std::string>{"at once", "late"}));
-  EXPECT_GE(fired - start, milliseconds(20));
+  EXPECT_GE(fired - start, milliseconds(200));
 }
 
 TEST_P(ExecutorContractTest, ATimerCancelledOnTheExecutorNeverRuns) {

@@ -100,7 +100,7 @@ TEST_F(AsioFrameTransportTest, NobodyListeningIsRefused) {
 
 TEST_F(AsioFrameTransportTest, AnAddressThatIsNoneIsNotRefused) {
   for (const char* address : {"", "nonsense", ":80", "127.0.0.1:", "127.0.0.1:99999",
-                              "127.0.0.1:http", "no-such-host.invalid:80", "255.255.255.255:9"}) {
+                              "127.0.0.1:http", "no..host:80", "255.255.255.255:9"}) {
     const auto status = Connect(address).status();
     EXPECT_FALSE(status.ok()) << address;
     EXPECT_FALSE(IsRefused(status)) << address << ": " << status;
