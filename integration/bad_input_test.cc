@@ -123,7 +123,7 @@ TEST_F(BadRequestTest, GarbageInsteadOfHttpHurtsNobody) {
     }
     EXPECT_EQ(Get(address, "/health")->status, 200);
   }
-  EXPECT_TRUE(Calm());
+  EXPECT_TRUE(Eventually(Calm));
 }
 
 }  // namespace

@@ -164,7 +164,12 @@ TEST_F(BalancerTest, AFollowedLogIsWholeThroughAFailover) {
               kLines));
   ASSERT_TRUE(reply.ok()) << reply.status();
   ASSERT_EQ(reply->status, 202) << reply->body;
-  ASSERT_TRUE(Eventually([&] { return JobState(job) == "RUNNING"; }));
+  // A log is there when its task is.
+  ASSERT_TRUE(Eventually([&] {
+    const auto log =
+        Get(Balancer(), "/v1/jobs/" + job + "/vertices/task/subtasks/0/attempts/0/stdout");
+    return log.ok() && log->status == 200 && log->body.starts_with("line 0\n");
+  }));
 
   const std::string baton = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "baton";
   FILE* output = popen(

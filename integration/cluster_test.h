@@ -64,6 +64,9 @@ class ClusterTest : public testing::Test {
   void Restart(const std::string& name, std::map<std::string, std::string> env = {});
   // Restarts a standby with this environment and hands the leadership to it; its name, or empty.
   std::string MakeLeaderWith(std::map<std::string, std::string> env);
+  // Asks whoever leads to hand over, again if it had to come back: it stands back for a second, and
+  // the one that is meant may be slower on a busy machine. False: it did not come to that.
+  [[nodiscard]] static bool TransferUntil(const std::function<bool()>& condition);
   // Everything alive, one leader that all replicas agree on, every worker registered.
   static bool Calm();
 

@@ -108,7 +108,7 @@ TEST_F(HostNetworkTest, TheNetworkOfADeadOwnerIsRemovedAndNoOther) {
   }
   // The one with the processes of this test in it is whole.
   EXPECT_TRUE(HostNetwork(cluster().state().network).Exists());
-  EXPECT_TRUE(Calm());
+  EXPECT_TRUE(Eventually(Calm));
 }
 
 }  // namespace

@@ -63,7 +63,8 @@ class SlowClientsTest : public ClusterTest {
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    ASSERT_GT(limit.rlim_max, 6'000u) << "so many files must be open here, and in the leader";
     leader_ = Leader().replica;
   }
 

@@ -159,6 +159,7 @@ TEST_F(WorkerFaultsTest, F10AGuardianDiesAndItsTasksRunAgain) {
   constexpr size_t kTasks = 4;
   const std::string job = StartHeldJob(kTasks);
   const auto [victim, lost] = Busiest(job);
+  ASSERT_FALSE(lost.empty());
   const std::set<int64_t> dead = PidsOf(job, lost);
   const auto guardian = GuardianOf(victim);
   ASSERT_TRUE(guardian.has_value()) << victim;

@@ -114,8 +114,8 @@ TEST_F(EnsembleTest, F12MemberAndLeaderKilledThenARollingRestart) {
   const std::string held = StartHeldJob(kTasks);
   const Leadership before = Leader();
   for (const char* mode : {"follower", "leader"}) {
-    const std::string server = ServerThatIs(mode);
-    ASSERT_NE(server, "") << mode;
+    std::string server;
+    ASSERT_TRUE(Eventually([&] { return !(server = ServerThatIs(mode)).empty(); })) << mode;
     Kill(server);
     ExpectAccepted();
     Restart(server);
