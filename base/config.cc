@@ -1,5 +1,6 @@
 #include "base/config.h"
 
+#include <arpa/inet.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -117,8 +118,11 @@ void ReadOverride(const std::string& override, YamlReader::Values* values,
   }
 }
 
-bool IsLoopback(std::string_view address) {
-  return address.starts_with("127.") || address == "localhost" || address == "::1";
+// Not by prefix: "127.example.com" is a name, which may mean any machine.
+bool IsLoopback(const std::string& address) {
+  in_addr v4{};
+  if (inet_pton(AF_INET, address.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+  return address == "localhost" || address == "::1";
 }
 
 bool IsWildcard(std::string_view address) { return address == "0.0.0.0" || address == "::"; }

@@ -163,6 +163,28 @@ TEST(ConfigTest, LinksToOtherHostsNeedASecret) {
       << "the secret says nothing to REST";
 }
 
+TEST(ConfigTest, ANameThatLooksLikeLoopbackIsNot) {
+  for (const std::string name : {"127.example.com", "127.0.0.1.example.com", "127.", "127.0.0.1x",
+                                 "localhost.example.com", "::1.example.com"}) {
+    EXPECT_NE(ProblemsOf("rest.address: \"" + name + "\"\n"), "") << name;
+    EXPECT_NE(ProblemsOf("rpc.address: \"" + name + "\"\n"), "") << name;
+    EXPECT_NE(ProblemsOf("taskmanager.liveness.address: 10.0.0.21:1\n"
+                         "taskmanager.dispatchers: \"" +
+                         name + ":6123\"\n"),
+              "")
+        << name;
+  }
+  for (const std::string address : {"127.0.0.1", "127.1.2.3", "127.255.255.255", "localhost"}) {
+    EXPECT_EQ(ProblemsOf("rest.address: " + address + "\nrpc.address: " + address +
+                         "\ntaskmanager.dispatchers: " + address + ":6123\n"),
+              "")
+        << address;
+  }
+  EXPECT_EQ(ProblemsOf("rest.address: \"::1\"\nrpc.address: \"::1\"\n"
+                       "taskmanager.dispatchers: \"[::1]:6123\"\n"),
+            "");
+}
+
 // A refused connection there is taken for the death of the process.
 TEST(ConfigTest, AnAddressThatMeansAnotherMachineToOthersIsRefused) {
   const auto fails = [](const std::string& yaml, const std::string& key) {
