@@ -64,7 +64,7 @@ class Election final : public LeaderElection, public std::enable_shared_from_thi
   void ArmPoll();
   void CheckOwnRegistration();
 
-  // leader_election.cc: deciding, winning, losing.
+  // election.cc: deciding, winning, losing.
   void Wake();
   void WakeAfter(Duration delay);
   void Evaluate();

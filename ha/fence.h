@@ -58,7 +58,7 @@ class Fence final : public ManagedFence, public std::enable_shared_from_this<Fen
     TimePoint began;
   };
 
-  // leader_fence.cc: the way of a commit.
+  // fence.cc: the way of a commit.
   void Accept(std::vector<CoordinationOp> ops, CommitCallback callback);
   absl::Status Admit(const std::vector<CoordinationOp>& ops, size_t bytes) const;
   void AcceptConfirm(CommitCallback callback);

@@ -15,7 +15,7 @@
 
 namespace baton {
 
-// Its parameter is a seed; leader_election_test.cc says which.
+// Its parameter is a seed; election_test.cc says which.
 class ElectionTest : public ::testing::TestWithParam<uint64_t> {
  protected:
   ElectionTest() : cluster_(GetParam()) {

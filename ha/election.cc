@@ -1,4 +1,4 @@
-#include "ha/leader_election.h"
+#include "ha/election.h"
 
 #include <algorithm>
 #include <utility>
@@ -6,7 +6,6 @@
 #include "base/deliberate_break.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "ha/election.h"
 #include "ha/stored_state_check.h"
 
 namespace baton {

@@ -1,4 +1,4 @@
-#include "ha/leader_fence.h"
+#include "ha/fence.h"
 
 #include <algorithm>
 #include <optional>
@@ -6,7 +6,6 @@
 
 #include "base/deliberate_break.h"
 #include "base/status.h"
-#include "ha/fence.h"
 
 namespace baton {
 namespace {
