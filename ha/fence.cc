@@ -6,22 +6,13 @@
 
 #include "base/deliberate_break.h"
 #include "base/status.h"
+#include "ha/znode_path.h"
 
 namespace baton {
 namespace {
 
-// ZooKeeper drops the connection of who sends a larger request (jute.maxbuffer, 1 MiB), and every
-// retry would drop it again.
-constexpr size_t kMaxTransactionBytes = 1'000'000;
-constexpr size_t kBytesPerOp = 64;  // what an op takes beside its path and data, roughly
 // A group that conflicts so often is tried transaction by transaction.
 constexpr int kMaxFailedGroups = 3;
-
-size_t SizeOf(const std::vector<CoordinationOp>& ops) {
-  size_t bytes = 0;
-  for (const CoordinationOp& op : ops) bytes += kBytesPerOp + op.path.size() + op.data.size();
-  return bytes;
-}
 
 }  // namespace
 
@@ -39,7 +30,7 @@ void Fence::Confirm(CommitCallback callback) {
 }
 
 void Fence::Accept(std::vector<CoordinationOp> ops, CommitCallback callback) {
-  const size_t bytes = SizeOf(ops);
+  const size_t bytes = RequestBytes(ops);
   if (absl::Status status = Admit(ops, bytes); !status.ok()) return callback(std::move(status));
   auto transaction = std::make_shared<Transaction>();
   transaction->ops = std::move(ops);
@@ -54,8 +45,10 @@ absl::Status Fence::Admit(const std::vector<CoordinationOp>& ops, size_t bytes) 
   if (closed_) return close_reason_;
   if (draining_) return Aborted("the leader of epoch {} is handing over", epoch_.value);
   if (ops.empty()) return InvalidArgument("a commit without operations");
-  if (bytes > kMaxTransactionBytes) {
-    return InvalidArgument("a commit of {} bytes; at most {} fit", bytes, kMaxTransactionBytes);
+  // Alone in its multi it still shares it with the check of the epoch.
+  const size_t most = kMaxCoordinationRequestBytes - RequestBytes({EpochCheck()});
+  if (bytes > most) {
+    return InvalidArgument("a commit of {} bytes; at most {} fit", bytes, most);
   }
   if (queue_.size() >= limits_.max_waiting_transactions) {
     return ResourceExhausted("{} commits wait already", queue_.size());
@@ -95,9 +88,13 @@ void Fence::Pump() {
   }
 }
 
+CoordinationOp Fence::EpochCheck() const {
+  const int32_t version = Broken(Break::kCommitsUnfenced) ? kAnyVersion : epoch_version_;
+  return CoordinationOp::Check(paths_.epoch(), version);
+}
+
 void Fence::BeginMulti(std::vector<TransactionPtr> transactions) {
-  const int32_t epoch_version = Broken(Break::kCommitsUnfenced) ? kAnyVersion : epoch_version_;
-  std::vector<CoordinationOp> ops{CoordinationOp::Check(paths_.epoch(), epoch_version)};
+  std::vector<CoordinationOp> ops{EpochCheck()};
   for (const auto& transaction : transactions) {
     ops.insert(ops.end(), transaction->ops.begin(), transaction->ops.end());
   }

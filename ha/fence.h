@@ -66,6 +66,7 @@ class Fence final : public ManagedFence, public std::enable_shared_from_this<Fen
   void SchedulePump();
   void Pump();
   bool MayBegin() const;
+  CoordinationOp EpochCheck() const;  // the first op of every multi
   void BeginMulti(std::vector<TransactionPtr> transactions);
 
   void OnMultiDone(uint64_t id, MultiResult result);

@@ -15,6 +15,10 @@ namespace baton {
 // ZooKeeper's jute.maxbuffer is 1 MiB - 1; the rest is for its own framing.
 inline constexpr size_t kMaxCoordinationRequestBytes = 1'000'000;
 
+// What `ops` take on the wire, rounded up: the only estimate, so that what one layer accepts is not
+// refused by the next. That of two lists together is the sum of theirs.
+size_t RequestBytes(const std::vector<CoordinationOp>& ops);
+
 // "/" or "/a/b": absolute, no empty, "." or ".." part, no trailing slash. Else kInvalidArgument.
 absl::Status ValidateZnodePath(std::string_view path);
 

@@ -5,17 +5,10 @@
 #include <utility>
 
 #include "base/status.h"
+#include "ha/znode_path.h"
 
 namespace baton {
 namespace {
-
-constexpr size_t kBytesPerOp = 64;  // what an op takes beside its path and data, roughly
-
-size_t SizeOf(const std::vector<CoordinationOp>& ops) {
-  size_t bytes = 0;
-  for (const CoordinationOp& op : ops) bytes += kBytesPerOp + op.path.size() + op.data.size();
-  return bytes;
-}
 
 // The room that one commit takes, from its call until the journal has it, or will not get it.
 class Room {
@@ -49,7 +42,7 @@ class JournalingFence final : public LeaderFence {
   Epoch epoch() const override { return fence_->epoch(); }
 
   void Commit(std::vector<CoordinationOp> ops, CommitCallback callback) override {
-    auto room = Room::Take(waiting_bytes_, SizeOf(ops), max_waiting_bytes_);
+    auto room = Room::Take(waiting_bytes_, RequestBytes(ops), max_waiting_bytes_);
     if (!room) {
       return callback(ResourceExhausted(
           "{} bytes of commits wait for the coordination service or for this replica's journal",

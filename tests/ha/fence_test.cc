@@ -1,5 +1,3 @@
-#include "ha/leader_fence.h"
-
 #include <gtest/gtest.h>
 
 #include <map>
@@ -12,8 +10,11 @@
 
 #include "base/manual_executor.h"
 #include "base/status.h"
+#include "fmt/format.h"
 #include "ha/embedded_coordination.h"
+#include "ha/leader_fence.h"
 #include "ha/managed_fence.h"
+#include "ha/znode_path.h"
 #include "tests/ha/spy_client.h"
 
 namespace baton {
@@ -368,6 +369,32 @@ TEST_F(FenceTest, LimitsAreErrors) {
   EXPECT_EQ(CodeOf(third), Code::kResourceExhausted);
   EXPECT_EQ(CodeOf(huge), Code::kInvalidArgument);
   EXPECT_EQ(CodeOf(empty), Code::kInvalidArgument);
+}
+
+// What the fence accepts, the client sends: they count alike, the check of the epoch included.
+TEST_F(FenceTest, TheLargestCommitThatIsAcceptedIsSent) {
+  for (const int count : {1, 100, 1'000}) {
+    // Of this many bytes with the check that goes before it.
+    const auto commit = [&](size_t bytes) {
+      std::vector<CoordinationOp> ops;
+      for (int i = 0; i < count; ++i) {
+        ops.push_back(CoordinationOp::Create(fmt::format("/d/{}-{}", count, i), ""));
+      }
+      const size_t bare =
+          RequestBytes(ops) + RequestBytes({CoordinationOp::Check("/baton/c/epoch", 0)});
+      ops[0].data = std::string(bytes - bare, 'x');
+      return Commit(std::move(ops));
+    };
+    spy_->multi_sizes.clear();
+    const auto too_large = commit(kMaxCoordinationRequestBytes + 1);
+    Settle();
+    EXPECT_EQ(CodeOf(too_large), Code::kInvalidArgument);
+    EXPECT_TRUE(spy_->multi_sizes.empty()) << "it was sent all the same";
+    const auto largest = commit(kMaxCoordinationRequestBytes);
+    Settle();
+    ASSERT_TRUE(largest->has_value());
+    EXPECT_TRUE((*largest)->ok()) << **largest;
+  }
 }
 
 // Commits, conflicts and lost answers in the orders of many seeds: what was answered is what
