@@ -19,14 +19,14 @@ constexpr size_t kMaxCandidates = 10'000;  // of one place and kind in one round
 }  // namespace
 
 void BlobCollector::ArmRound() {
-  its_.executor->PostAfter(
-      its_.options.interval,
+  deps_.executor->PostAfter(
+      deps_.options.interval,
       IfAlive(weak_from_this(), [](BlobCollector& self) { self.BeginRound(); }));
 }
 
 void BlobCollector::BeginRound() {
-  its_.pins->BeginRound();
-  its_.places(OnExecutor([](BlobCollector& self, std::vector<BlobPlacePtr> places) {
+  deps_.pins->BeginRound();
+  deps_.places(OnExecutor([](BlobCollector& self, std::vector<BlobPlacePtr> places) {
     self.ListPlaces(std::move(places));
   }));
 }
@@ -68,7 +68,7 @@ void BlobCollector::OnPage(RoundPtr round, size_t index,
     return done(absl::OkStatus());
   }
   for (const StoredBlob& blob : *page) {
-    const bool rested = blob.untouched >= its_.options.grace || Broken(Break::kCollectsPinned);
+    const bool rested = blob.untouched >= deps_.options.grace || Broken(Break::kCollectsPinned);
     if (!blob.stamp.empty() && rested) {
       listing.candidates.push_back(blob);
     }
@@ -81,11 +81,11 @@ void BlobCollector::OnPage(RoundPtr round, size_t index,
 void BlobCollector::ReadReferences(RoundPtr round) {
   std::erase_if(round->listings, [](const Listing& listing) { return listing.candidates.empty(); });
   if (round->listings.empty()) return EndRound(absl::OkStatus());
-  its_.fence->client().Sync(
-      its_.fence->paths().base(),
+  deps_.fence->client().Sync(
+      deps_.fence->paths().base(),
       OnExecutor([round](BlobCollector& self, const absl::Status& status) {
         if (!status.ok()) return self.EndRound(status);
-        const auto& paths = self.its_.fence->paths();
+        const auto& paths = self.deps_.fence->paths();
         const std::vector<std::string> folders{paths.jobs(), paths.results()};
         RunBounded(
             folders.size(), 1,
@@ -103,14 +103,14 @@ void BlobCollector::ReadReferences(RoundPtr round) {
 // The buckets are counted after the reading: a folder that was away shows up as one that is not
 // whole, or as one that its leader has made again, and then its own jobs are known to us.
 void BlobCollector::ReadFolder(RoundPtr round, std::string folder, Step done) {
-  ReadRecords(its_.fence, folder, ReadPace::kInTheBackground,
+  ReadRecords(deps_.fence, folder, ReadPace::kInTheBackground,
               OnExecutor([round, folder, done = std::move(done)](BlobCollector& self,
                                                                  auto records) mutable {
                 if (!records.ok()) return done(records.status());
                 if (auto noted = self.NoteReferences(*round, folder, *records); !noted.ok()) {
                   return done(noted);
                 }
-                self.its_.fence->client().Children(
+                self.deps_.fence->client().Children(
                     folder, nullptr, [folder, done = std::move(done)](auto buckets) mutable {
                       if (!buckets.ok()) return done(buckets.status());
                       for (const std::string& name : BucketNames()) {
@@ -126,7 +126,7 @@ void BlobCollector::ReadFolder(RoundPtr round, std::string folder, Step done) {
 
 absl::Status BlobCollector::NoteReferences(Round& round, const std::string& folder,
                                            const std::vector<StoredRecord>& records) const {
-  const bool jobs = folder == its_.fence->paths().jobs();
+  const bool jobs = folder == deps_.fence->paths().jobs();
   for (const StoredRecord& record : records) {
     pb::JobPointer pointer;
     pb::JobResult result;
@@ -148,21 +148,21 @@ absl::Status BlobCollector::NoteReferences(Round& round, const std::string& fold
 }
 
 void BlobCollector::ConfirmAndOrder(RoundPtr round) {
-  its_.fence->Confirm(OnExecutor([round](BlobCollector& self, const absl::Status& status) {
+  deps_.fence->Confirm(OnExecutor([round](BlobCollector& self, const absl::Status& status) {
     status.ok() ? self.Order(round) : self.EndRound(status);
   }));
 }
 
 void BlobCollector::Order(RoundPtr round) {
-  for (const std::string& digest : its_.graphs_of_own_jobs()) {
+  for (const std::string& digest : deps_.graphs_of_own_jobs()) {
     round->referenced.emplace(BlobKind::kJobGraph, digest);
   }
-  auto pinned = its_.pins->EndRound();
+  auto pinned = deps_.pins->EndRound();
   if (!Broken(Break::kCollectsPinned)) round->referenced.merge(pinned);
   auto collected = std::make_shared<std::atomic<size_t>>(0);
   RunBounded(
       round->listings.size(), 1,
-      [round, collected, epoch = its_.fence->epoch()](size_t i, StepDone done) {
+      [round, collected, epoch = deps_.fence->epoch()](size_t i, StepDone done) {
         Listing& listing = round->listings[i];
         std::erase_if(listing.candidates, [&](const StoredBlob& blob) {
           return round->referenced.contains({listing.kind, blob.digest});
@@ -187,7 +187,7 @@ void BlobCollector::Order(RoundPtr round) {
 }
 
 void BlobCollector::EndRound(const absl::Status& status) {
-  its_.pins->EndRound();
+  deps_.pins->EndRound();
   if (absl::IsAborted(status)) return;
   if (!status.ok()) log::Warning("no blobs were collected error=\"{}\"", Message(status));
   ArmRound();

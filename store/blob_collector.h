@@ -69,7 +69,7 @@ class BlobCollector : public std::enable_shared_from_this<BlobCollector> {
     CollectionOptions options;
   };
 
-  explicit BlobCollector(Dependencies dependencies) : its_(std::move(dependencies)) {}
+  explicit BlobCollector(Dependencies dependencies) : deps_(std::move(dependencies)) {}
 
   void Start() { ArmRound(); }
 
@@ -101,13 +101,13 @@ class BlobCollector : public std::enable_shared_from_this<BlobCollector> {
   void Order(RoundPtr round);
   void EndRound(const absl::Status& status);
 
-  // A callback on its_.executor that is dropped with the collector.
+  // A callback on deps_.executor that is dropped with the collector.
   template <class F>
   auto OnExecutor(F f) {
-    return BindTo(its_.executor, IfAlive(weak_from_this(), std::move(f)));
+    return BindTo(deps_.executor, IfAlive(weak_from_this(), std::move(f)));
   }
 
-  const Dependencies its_;
+  const Dependencies deps_;
 };
 
 }  // namespace baton

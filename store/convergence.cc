@@ -17,21 +17,21 @@ constexpr size_t kMaxVerifiedARound = 1'000;
 }  // namespace
 
 Convergence::Convergence(Dependencies dependencies)
-    : its_(std::move(dependencies)),
+    : deps_(std::move(dependencies)),
       retry_(kFirstRetry),
-      live_gauge_(its_.metrics->GetGauge("baton_store_live_blobs",
-                                         "Blobs that a job or a result refers to")),
-      missing_gauge_(its_.metrics->GetGauge("baton_store_missing_blobs",
-                                            "Live blobs that this replica does not hold")),
-      records_gauge_(its_.metrics->GetGauge("baton_store_journal_records",
-                                            "Records in this replica's journal")),
-      complete_gauge_(its_.metrics->GetGauge(
+      live_gauge_(deps_.metrics->GetGauge("baton_store_live_blobs",
+                                          "Blobs that a job or a result refers to")),
+      missing_gauge_(deps_.metrics->GetGauge("baton_store_missing_blobs",
+                                             "Live blobs that this replica does not hold")),
+      records_gauge_(deps_.metrics->GetGauge("baton_store_journal_records",
+                                             "Records in this replica's journal")),
+      complete_gauge_(deps_.metrics->GetGauge(
           "baton_store_journal_complete_timestamp_seconds",
           "When the whole tree was last read into the journal, seconds since 1970")),
-      pulled_counter_(its_.metrics->GetCounter("baton_store_pulled_blobs_total",
-                                               "Missing blobs that came from peers")),
-      verified_counter_(its_.metrics->GetCounter("baton_store_verified_blobs_total",
-                                                 "Blobs read to see whether they are intact")) {}
+      pulled_counter_(deps_.metrics->GetCounter("baton_store_pulled_blobs_total",
+                                                "Missing blobs that came from peers")),
+      verified_counter_(deps_.metrics->GetCounter("baton_store_verified_blobs_total",
+                                                  "Blobs read to see whether they are intact")) {}
 
 void Convergence::Start() { ArmRound(kFirstRound); }
 
@@ -41,8 +41,8 @@ void Convergence::Hurry() {
 }
 
 void Convergence::ArmRound(Duration delay) {
-  its_.executor->Cancel(timer_);
-  timer_ = its_.executor->PostAfter(
+  deps_.executor->Cancel(timer_);
+  timer_ = deps_.executor->PostAfter(
       delay, IfAlive(weak_from_this(), [](Convergence& self) { self.BeginRound(); }));
 }
 
@@ -50,22 +50,22 @@ void Convergence::BeginRound() {
   if (running_) return;
   running_ = true;
   hurry_ = false;
-  ReadTree(its_.client, its_.paths, its_.journal,
-           BindTo(its_.executor,
+  ReadTree(deps_.client, deps_.paths, deps_.journal,
+           BindTo(deps_.executor,
                   IfAlive(weak_from_this(), [](Convergence& self, const absl::Status& status) {
                     self.OnTreeRead(status);
                   })));
 }
 
 void Convergence::OnTreeRead(const absl::Status& status) {
-  records_gauge_.Set(static_cast<double>(its_.journal->size()));
+  records_gauge_.Set(static_cast<double>(deps_.journal->size()));
   if (!status.ok()) {
     if (absl::IsFailedPrecondition(status)) {
       log::Warning("the tree in the coordination service is not whole: {}", Message(status));
     }
     return EndRound(retry_);
   }
-  complete_gauge_.Set(static_cast<double>(its_.journal->state().complete_at_ms()) / 1000);
+  complete_gauge_.Set(static_cast<double>(deps_.journal->state().complete_at_ms()) / 1000);
   ListLocal();
 }
 
@@ -75,13 +75,14 @@ void Convergence::ListLocal() {
       std::size(kBlobKinds), 1,
       [self = shared_from_this(), held](size_t i, StepDone done) {
         const BlobKind kind = kBlobKinds[i];
-        self->its_.local->Digests(
-            kind,
-            BindTo(self->its_.executor, [held, kind, done = std::move(done)](auto digests) mutable {
-              if (!digests.ok()) return done(digests.status());
-              for (std::string& digest : *digests) held->emplace(kind, std::move(digest));
-              done(absl::OkStatus());
-            }));
+        self->deps_.local->Digests(
+            kind, BindTo(self->deps_.executor,
+                         [held, kind, done = std::move(done)](auto digests) mutable {
+                           if (!digests.ok()) return done(digests.status());
+                           for (std::string& digest : *digests)
+                             held->emplace(kind, std::move(digest));
+                           done(absl::OkStatus());
+                         }));
       },
       IfAlive(weak_from_this(), [held](Convergence& self, const absl::Status& status) {
         if (status.ok()) return self.OnListed(*held);
@@ -98,7 +99,7 @@ void Convergence::ListLocal() {
 }
 
 void Convergence::OnListed(const LiveBlobs& held) {
-  const LiveBlobs live = its_.journal->live_blobs();
+  const LiveBlobs live = deps_.journal->live_blobs();
   Blobs missing;
   std::set_difference(live.begin(), live.end(), held.begin(), held.end(),
                       std::back_inserter(missing));
@@ -129,9 +130,9 @@ void Convergence::Pull(Blobs missing) {
 // The step ends only after the time that its bytes may take: that is the limit on their rate.
 void Convergence::PullOne(BlobKind kind, const std::string& digest,
                           absl::AnyInvocable<void()> done) {
-  its_.blobs->Get(
+  deps_.blobs->Get(
       kind, digest,
-      BindTo(its_.executor,
+      BindTo(deps_.executor,
              IfAlive(weak_from_this(), [done = std::move(done)](
                                            Convergence& self,
                                            const absl::StatusOr<std::string>& bytes) mutable {
@@ -140,8 +141,8 @@ void Convergence::PullOne(BlobKind kind, const std::string& digest,
                self.missing_gauge_.Set(static_cast<double>(--self.missing_));
                const double seconds =
                    static_cast<double>(kPullsAtOnce * bytes->size()) /
-                   static_cast<double>(self.its_.options.pulled_bytes_per_second);
-               self.its_.executor->PostAfter(
+                   static_cast<double>(self.deps_.options.pulled_bytes_per_second);
+               self.deps_.executor->PostAfter(
                    std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)),
                    std::move(done));
              })));
@@ -155,7 +156,7 @@ void Convergence::OnPulled(size_t pulled, size_t missing) {
 }
 
 Convergence::Blobs Convergence::NextToVerify(const LiveBlobs& live) {
-  const auto& options = its_.options;
+  const auto& options = deps_.options;
   const double share = std::chrono::duration<double>(options.interval).count() /
                        std::chrono::duration<double>(options.verification_period).count();
   const size_t wanted = std::min(
@@ -178,22 +179,22 @@ void Convergence::Verify(Blobs blobs) {
       [weak = weak_from_this(), blobs = std::move(blobs)](size_t i, StepDone done) {
         auto self = weak.lock();
         if (!self) return done(Aborted("the store is closed"));
-        self->its_.blobs->Get(
+        self->deps_.blobs->Get(
             blobs[i].first, blobs[i].second,
-            BindTo(self->its_.executor, [weak, done = std::move(done)](const auto&) mutable {
+            BindTo(self->deps_.executor, [weak, done = std::move(done)](const auto&) mutable {
               if (auto self = weak.lock()) self->verified_counter_.Increment();
               done(absl::OkStatus());
             }));
       },
       IfAlive(weak_from_this(), [](Convergence& self, const absl::Status&) {
-        self.EndRound(self.its_.options.interval);
+        self.EndRound(self.deps_.options.interval);
       }));
 }
 
 void Convergence::EndRound(Duration next) {
   running_ = false;
-  if (next == retry_) retry_ = std::min(2 * retry_, its_.options.interval);
-  ArmRound(hurry_ ? Duration::zero() : std::min(next, its_.options.interval));
+  if (next == retry_) retry_ = std::min(2 * retry_, deps_.options.interval);
+  ArmRound(hurry_ ? Duration::zero() : std::min(next, deps_.options.interval));
 }
 
 }  // namespace baton

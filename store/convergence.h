@@ -70,7 +70,7 @@ class Convergence : public std::enable_shared_from_this<Convergence> {
   void Verify(Blobs blobs);
   void EndRound(Duration next);
 
-  const Dependencies its_;
+  const Dependencies deps_;
   bool running_ = false;  // a round is under way
   bool hurry_ = false;
   TimerId timer_ = kNoTimer;

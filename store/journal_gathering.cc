@@ -20,17 +20,17 @@ constexpr size_t kMaxPageBytes = 8 << 20;
 class Gathering : public std::enable_shared_from_this<Gathering> {
  public:
   Gathering(JournalSources sources, JournalsCallback callback)
-      : its_(std::move(sources)), callback_(std::move(callback)) {
-    for (const RpcLinkPtr& link : std::exchange(its_.peers, {})) {
+      : sources_(std::move(sources)), callback_(std::move(callback)) {
+    for (const RpcLinkPtr& link : std::exchange(sources_.peers, {})) {
       peers_.emplace_back(link->peer().id(), link);
     }
   }
 
   void Begin() {
     auto own = std::make_shared<JournalCopy>();
-    own->replica = its_.self;
-    own->highest_epoch = std::max(its_.journal->highest_epoch(), its_.epoch_seen);
-    own->complete_at = its_.journal->state().complete_at_ms();
+    own->replica = sources_.self;
+    own->highest_epoch = std::max(sources_.journal->highest_epoch(), sources_.epoch_seen);
+    own->complete_at = sources_.journal->state().complete_at_ms();
     ReadOwn(own, "", [self = shared_from_this(), own](const absl::Status& status) {
       if (!status.ok()) return self->callback_(status);
       self->copies_.push_back(std::move(*own));
@@ -40,7 +40,7 @@ class Gathering : public std::enable_shared_from_this<Gathering> {
 
  private:
   void ReadOwn(std::shared_ptr<JournalCopy> copy, const std::string& after, StepDone done) {
-    its_.journal->ReadPage(
+    sources_.journal->ReadPage(
         after, kRecordsPerPage,
         [self = shared_from_this(), copy, done = std::move(done)](auto page) mutable {
           if (!page.ok()) return done(page.status());
@@ -74,8 +74,8 @@ class Gathering : public std::enable_shared_from_this<Gathering> {
     request.mutable_read_journal()->set_limit(kRecordsPerPage);
     link->Call(
         std::move(request), kAnswerWithin,
-        BindTo(its_.executor, [self = shared_from_this(), index, copy,
-                               done = std::move(done)](absl::StatusOr<pb::Envelope> reply) mutable {
+        BindTo(sources_.executor, [self = shared_from_this(), index, copy, done = std::move(done)](
+                                      absl::StatusOr<pb::Envelope> reply) mutable {
           if (!reply.ok()) {
             log::Warning("a peer's journal cannot be read peer={} error=\"{}\"", copy->replica,
                          Message(reply.status()));
@@ -98,7 +98,7 @@ class Gathering : public std::enable_shared_from_this<Gathering> {
     done(absl::OkStatus());
   }
 
-  JournalSources its_;
+  JournalSources sources_;
   JournalsCallback callback_;
   // Weak: a call under way, which holds this, must not keep its own link alive.
   std::vector<std::pair<std::string, std::weak_ptr<RpcLink>>> peers_;

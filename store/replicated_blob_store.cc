@@ -42,13 +42,13 @@ class Pull : public std::enable_shared_from_this<Pull> {
 
   Pull(Dependencies dependencies, Blob blob, absl::Status local_status,
        BlobStore::GetCallback callback)
-      : its_(std::move(dependencies)),
+      : deps_(std::move(dependencies)),
         blob_(std::move(blob)),
         local_status_(std::move(local_status)),
-        give_up_at_(its_.executor->Now() + its_.options.pull_timeout),
+        give_up_at_(deps_.executor->Now() + deps_.options.pull_timeout),
         corrupt_(local_status_.code() == absl::StatusCode::kDataLoss),
         callback_(std::move(callback)),
-        to_ask_(its_.peers.begin(), its_.peers.end()) {}
+        to_ask_(deps_.peers.begin(), deps_.peers.end()) {}
 
   void AskNext() {
     if (!callback_) return;
@@ -64,13 +64,13 @@ class Pull : public std::enable_shared_from_this<Pull> {
     pb::Envelope request;
     request.mutable_get_blob()->set_kind(std::string(ToString(blob_.kind)));
     request.mutable_get_blob()->set_digest(blob_.digest);
-    const Duration left = give_up_at_ - its_.executor->Now();
+    const Duration left = give_up_at_ - deps_.executor->Now();
     link->Call(std::move(request), std::max(left, kAskAnotherAfter),
-               BindTo(its_.executor, [self = shared_from_this(), peer,
-                                      id = link->peer().id()](absl::StatusOr<pb::Envelope> reply) {
+               BindTo(deps_.executor, [self = shared_from_this(), peer,
+                                       id = link->peer().id()](absl::StatusOr<pb::Envelope> reply) {
                  self->OnReply(peer, id, std::move(reply));
                }));
-    its_.executor->PostAfter(kAskAnotherAfter, [weak = weak_from_this()] {
+    deps_.executor->PostAfter(kAskAnotherAfter, [weak = weak_from_this()] {
       if (auto self = weak.lock()) self->AskNext();
     });
   }
@@ -96,9 +96,9 @@ class Pull : public std::enable_shared_from_this<Pull> {
 
   // Whatever the others do: it may be that one of them never answers.
   void AskAgainLater(const Peer& peer) {
-    if (its_.executor->Now() + kAskBusyOnesAfter >= give_up_at_) return;
+    if (deps_.executor->Now() + kAskBusyOnesAfter >= give_up_at_) return;
     ++to_be_asked_again_;
-    its_.executor->PostAfter(kAskBusyOnesAfter, [self = shared_from_this(), peer] {
+    deps_.executor->PostAfter(kAskBusyOnesAfter, [self = shared_from_this(), peer] {
       --self->to_be_asked_again_;
       self->to_ask_.push_back(peer);
       self->AskNext();
@@ -107,7 +107,7 @@ class Pull : public std::enable_shared_from_this<Pull> {
 
   void OnFound(const std::string& peer, std::string content) {
     log::Info("blob pulled digest={} peer={}", blob_.digest, peer);
-    its_.local->Put(blob_.kind, content, [digest = blob_.digest](auto healed) {
+    deps_.local->Put(blob_.kind, content, [digest = blob_.digest](auto healed) {
       if (healed.ok()) return;
       log::Warning("local copy not healed digest={} error=\"{}\"", digest,
                    Message(healed.status()));
@@ -120,20 +120,20 @@ class Pull : public std::enable_shared_from_this<Pull> {
     if (!unsure_.empty()) {
       const auto& [peer, why] = *unsure_.begin();
       return Unavailable("{} of {} reachable peers may hold {} and did not say ({}: {})",
-                         unsure_.size(), its_.peers.size(), what, peer, why);
+                         unsure_.size(), deps_.peers.size(), what, peer, why);
     }
     if (corrupt_) {
-      return DataLoss("only corrupt copies of {} (reachable peers: {})", what, its_.peers.size());
+      return DataLoss("only corrupt copies of {} (reachable peers: {})", what, deps_.peers.size());
     }
     if (local_status_.code() != absl::StatusCode::kNotFound) return local_status_;
-    return NotFound("no copy of {} (reachable peers: {})", what, its_.peers.size());
+    return NotFound("no copy of {} (reachable peers: {})", what, deps_.peers.size());
   }
 
   void Answer(absl::StatusOr<std::string> result) {
     if (callback_) std::exchange(callback_, nullptr)(std::move(result));
   }
 
-  const Dependencies its_;
+  const Dependencies deps_;
   const Blob blob_;  // without bytes
   const absl::Status local_status_;
   const TimePoint give_up_at_;       // busy ones are not asked again after it

@@ -17,21 +17,21 @@ constexpr Duration kLookForPeersEvery = std::chrono::milliseconds(50);
 
 Replication::Replication(Dependencies dependencies, std::shared_ptr<const Blob> blob,
                          BlobStore::PutCallback callback)
-    : its_(std::move(dependencies)), blob_(std::move(blob)), callback_(std::move(callback)) {}
+    : deps_(std::move(dependencies)), blob_(std::move(blob)), callback_(std::move(callback)) {}
 
 void Replication::Run() {
-  give_up_at_ = its_.executor->Now() + its_.options.peer_wait;
+  give_up_at_ = deps_.executor->Now() + deps_.options.peer_wait;
   ++outstanding_;
-  its_.local->Put(
+  deps_.local->Put(
       blob_->kind, blob_->bytes,
-      BindTo(its_.executor, [self = shared_from_this()](absl::StatusOr<std::string> stored) {
+      BindTo(deps_.executor, [self = shared_from_this()](absl::StatusOr<std::string> stored) {
         self->OnLocal(stored.status());
       }));
   PushToNewLinks();
 }
 
 void Replication::PushToNewLinks() {
-  for (const RpcLinkPtr& link : its_.peers()) {
+  for (const RpcLinkPtr& link : deps_.peers()) {
     if (link->closed() || holders_.contains(link->peer().id())) continue;
     if (asked_.insert(link).second) Push(link);
   }
@@ -44,8 +44,8 @@ void Replication::Push(const RpcLinkPtr& link) {
   put.set_kind(std::string(ToString(blob_->kind)));
   put.set_digest(blob_->digest);
   put.set_content(blob_->bytes);
-  link->Call(std::move(request), its_.options.push_timeout,
-             BindTo(its_.executor,
+  link->Call(std::move(request), deps_.options.push_timeout,
+             BindTo(deps_.executor,
                     [self = shared_from_this(), peer = link->peer().id()](
                         absl::StatusOr<pb::Envelope> reply) { self->OnPeer(peer, reply); }));
 }
@@ -73,20 +73,20 @@ void Replication::OnPeer(const std::string& peer, const absl::StatusOr<pb::Envel
 }
 
 void Replication::Settle() {
-  const size_t enough = Broken(Break::kOneCopySuffices) ? 1 : its_.options.min_copies;
+  const size_t enough = Broken(Break::kOneCopySuffices) ? 1 : deps_.options.min_copies;
   if (local_ == Local::kStored && Copies() >= enough) {
     Answer(blob_->digest);
-  } else if (callback_ && Copies() + outstanding_ < its_.options.min_copies) {
+  } else if (callback_ && Copies() + outstanding_ < deps_.options.min_copies) {
     WaitForPeers();
   }
-  if (outstanding_ == 0 && !looking_) its_.on_settled();
+  if (outstanding_ == 0 && !looking_) deps_.on_settled();
 }
 
 void Replication::WaitForPeers() {
   if (looking_) return;
-  if (its_.executor->Now() >= give_up_at_) return Answer(TooFew());
+  if (deps_.executor->Now() >= give_up_at_) return Answer(TooFew());
   looking_ = true;
-  its_.executor->PostAfter(kLookForPeersEvery, [self = shared_from_this()] {
+  deps_.executor->PostAfter(kLookForPeersEvery, [self = shared_from_this()] {
     self->looking_ = false;
     if (self->callback_) self->PushToNewLinks();
     self->Settle();
@@ -94,11 +94,11 @@ void Replication::WaitForPeers() {
 }
 
 absl::Status Replication::TooFew() const {
-  const auto links = its_.peers();
+  const auto links = deps_.peers();
   const auto open = std::count_if(links.begin(), links.end(),
                                   [](const RpcLinkPtr& link) { return !link->closed(); });
   return Unavailable("stored on {} of {} required replicas (reachable peers: {}){}{}", Copies(),
-                     its_.options.min_copies, open, last_error_.empty() ? "" : "; ", last_error_);
+                     deps_.options.min_copies, open, last_error_.empty() ? "" : "; ", last_error_);
 }
 
 void Replication::Answer(absl::StatusOr<std::string> result) {

@@ -55,7 +55,7 @@ class Replication : public std::enable_shared_from_this<Replication> {
   absl::Status TooFew() const;
   void Answer(absl::StatusOr<std::string> result);
 
-  Dependencies its_;
+  Dependencies deps_;
   const std::shared_ptr<const Blob> blob_;
   BlobStore::PutCallback callback_;  // null once it is answered
   TimePoint give_up_at_;

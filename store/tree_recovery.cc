@@ -25,12 +25,12 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
  public:
   TreeRecovery(TreeRecoveryDependencies dependencies, std::set<std::string> without,
                TreeRecoveryCallback callback)
-      : its_(std::move(dependencies)),
+      : deps_(std::move(dependencies)),
         without_(std::move(without)),
         callback_(std::move(callback)) {}
 
   void Begin() {
-    Read(its_.paths.leader(), [self = shared_from_this()](absl::StatusOr<NodeData> leader) {
+    Read(deps_.paths.leader(), [self = shared_from_this()](absl::StatusOr<NodeData> leader) {
       if (leader.ok()) return self->Finish(FailedPrecondition("a leader lives"));
       if (leader.status().code() != Code::kNotFound) return self->Finish(leader.status());
       self->ReadEpoch();
@@ -41,19 +41,19 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
   using NodeCallback = absl::AnyInvocable<void(absl::StatusOr<NodeData>)>;
 
   CoordinationClientPtr Client() {
-    auto client = its_.client.lock();
+    auto client = deps_.client.lock();
     if (!client) Finish(Aborted("the session is over"));
     return client;
   }
 
   void Read(const std::string& path, NodeCallback callback) {
     if (auto client = Client()) {
-      client->Get(path, nullptr, BindTo(its_.executor, std::move(callback)));
+      client->Get(path, nullptr, BindTo(deps_.executor, std::move(callback)));
     }
   }
 
   void ReadEpoch() {
-    Read(its_.paths.epoch(), [self = shared_from_this()](absl::StatusOr<NodeData> epoch) {
+    Read(deps_.paths.epoch(), [self = shared_from_this()](absl::StatusOr<NodeData> epoch) {
       const bool missing = epoch.status().code() == Code::kNotFound;
       if (!epoch.ok() && !missing) return self->Finish(epoch.status());
       if (epoch.ok()) self->epoch_node_ = *std::move(epoch);
@@ -62,7 +62,7 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
   }
 
   void Gather() {
-    GatherJournals({its_.executor, its_.journal, its_.peers(), its_.self, its_.epoch_seen()},
+    GatherJournals({deps_.executor, deps_.journal, deps_.peers(), deps_.self, deps_.epoch_seen()},
                    [self = shared_from_this()](absl::StatusOr<std::vector<JournalCopy>> copies) {
                      copies.ok() ? self->OnGathered(*std::move(copies))
                                  : self->Finish(copies.status());
@@ -107,10 +107,11 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
   }
 
   void MakeFolders() {
-    std::vector<std::string> folders{its_.paths.jobs(), its_.paths.results(), its_.paths.roster()};
+    std::vector<std::string> folders{deps_.paths.jobs(), deps_.paths.results(),
+                                     deps_.paths.roster()};
     for (const std::string& bucket : BucketNames()) {
-      folders.push_back(its_.paths.jobs() + "/" + bucket);
-      folders.push_back(its_.paths.results() + "/" + bucket);
+      folders.push_back(deps_.paths.jobs() + "/" + bucket);
+      folders.push_back(deps_.paths.results() + "/" + bucket);
     }
     const size_t count = folders.size();
     RunBounded(
@@ -120,7 +121,7 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
           if (!client) return;
           client->Create(
               folders[i], "", NodeKind::kPersistent,
-              BindTo(self->its_.executor, [done = std::move(done)](absl::Status status) mutable {
+              BindTo(self->deps_.executor, [done = std::move(done)](absl::Status status) mutable {
                 const bool there = status.code() == Code::kAlreadyExists;
                 done(there ? absl::OkStatus() : std::move(status));
               }));
@@ -151,9 +152,9 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
   }
 
   void WriteRecord(const std::string& key, StepDone done) {
-    Read(its_.paths.base() + "/" + key,
+    Read(deps_.paths.base() + "/" + key,
          [self = shared_from_this(), key, done = std::move(done)](auto there) mutable {
-           const std::string path = self->its_.paths.base() + "/" + key;
+           const std::string path = self->deps_.paths.base() + "/" + key;
            const std::string& data = self->merged_.records.at(key);
            std::vector<CoordinationOp> ops;
            if (there.status().code() == Code::kNotFound) {
@@ -171,7 +172,7 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
   void DropPointer(const std::string& key, std::vector<CoordinationOp> ops, StepDone done) {
     const std::string results = RecordJournal::kResults;
     if (!key.starts_with(results)) return Commit(std::move(ops), std::move(done));
-    const std::string pointer = its_.paths.jobs() + "/" + key.substr(results.size());
+    const std::string pointer = deps_.paths.jobs() + "/" + key.substr(results.size());
     Read(pointer, [self = shared_from_this(), pointer, ops = std::move(ops),
                    done = std::move(done)](auto there) mutable {
       if (there.ok()) ops.push_back(CoordinationOp::Delete(pointer, there->stat.version));
@@ -185,7 +186,7 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
     if (ops.empty()) return done(absl::OkStatus());
     auto client = Client();
     if (!client) return;
-    const std::string epoch = its_.paths.epoch();
+    const std::string epoch = deps_.paths.epoch();
     if (epoch_node_) {
       ops.insert(ops.begin(), CoordinationOp::Check(epoch, epoch_node_->stat.version));
     } else {
@@ -193,7 +194,7 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
       ops.push_back(CoordinationOp::Delete(epoch, kAnyVersion));
     }
     client->Multi(std::move(ops),
-                  BindTo(its_.executor, [done = std::move(done)](MultiResult result) mutable {
+                  BindTo(deps_.executor, [done = std::move(done)](MultiResult result) mutable {
                     done(std::move(result.status));
                   }));
   }
@@ -204,14 +205,14 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
     pb::LeaderRecord record;
     record.set_epoch(report_.epoch);
     record.set_cause("recovery");
-    record.set_since_ms(its_.executor->WallNow());
+    record.set_since_ms(deps_.executor->WallNow());
     const std::string data = record.SerializeAsString();
     std::vector<CoordinationOp> ops;
     ops.push_back(epoch_node_
-                      ? CoordinationOp::Set(its_.paths.epoch(), data, epoch_node_->stat.version)
-                      : CoordinationOp::Create(its_.paths.epoch(), data));
+                      ? CoordinationOp::Set(deps_.paths.epoch(), data, epoch_node_->stat.version)
+                      : CoordinationOp::Create(deps_.paths.epoch(), data));
     client->Multi(std::move(ops),
-                  BindTo(its_.executor, [self = shared_from_this()](const MultiResult& result) {
+                  BindTo(deps_.executor, [self = shared_from_this()](const MultiResult& result) {
                     self->Finish(result.status);
                   }));
   }
@@ -227,7 +228,7 @@ class TreeRecovery : public std::enable_shared_from_this<TreeRecovery> {
     std::exchange(callback_, nullptr)(status);
   }
 
-  const TreeRecoveryDependencies its_;
+  const TreeRecoveryDependencies deps_;
   const std::set<std::string> without_;
   TreeRecoveryCallback callback_;
   std::optional<NodeData> epoch_node_;
