@@ -216,9 +216,9 @@ absl::StatusOr<ReportedAttempt> JobMaster::FindAttempt(const TaskLogRequest& req
   }
   const Execution* execution = graph_.at(index).execution.get();
   if (execution != nullptr && execution->id.attempt == request.attempt) {
-    return ReportedAttempt{execution->task_manager, execution->id, {}};
+    return ReportedAttempt{execution->task_manager, execution->id, {}, {}};
   }
-  return ReportedAttempt{{}, {id_, index.vertex, index.subtask, request.attempt, Epoch{}}, {}};
+  return ReportedAttempt{{}, {id_, index.vertex, index.subtask, request.attempt, Epoch{}}, {}, {}};
 }
 
 }  // namespace baton

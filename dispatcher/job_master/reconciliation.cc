@@ -50,7 +50,7 @@ void JobMaster::Reconcile(SubtaskIndex index, std::map<ExecutionAttemptId, Repor
   subtask.execution = std::make_unique<Execution>();
   subtask.execution->id = newest->id;
   subtask.execution->task_manager = newest->task_manager;
-  subtask.execution->host = newest->task_manager.value();
+  subtask.execution->host = newest->host;
   subtask.next_attempt = newest->id.attempt + 1;
   if (newest->status.started_ms() > 0) {
     subtask.execution->timestamps[ExecutionState::kDeploying] = newest->status.started_ms();

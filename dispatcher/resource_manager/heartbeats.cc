@@ -76,7 +76,7 @@ void ResourceManager::ApplyStatus(TaskManagerSession& session, const ExecutionAt
     ScheduleFlush(session);
     return LoseAttempt(session, id, LossReason::kMoved, "moved, its TaskManager drains");
   }
-  ReportedAttempt reported{session.id, id, status};
+  ReportedAttempt reported{session.id, id, status, session.description.host()};
   if (auto source = sources_.find(id.job); source != sources_.end()) {
     source->second.source->OnAttemptStatus(reported);
   } else if (deps_.job_is_live(id.job)) {

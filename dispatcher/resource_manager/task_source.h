@@ -22,6 +22,7 @@ struct ReportedAttempt {
   TaskManagerId task_manager;
   ExecutionAttemptId id;
   pb::AttemptStatus status;
+  std::string host;  // its TaskManager's
 };
 
 // Where an attempt is to run.

@@ -40,7 +40,7 @@ class FakeResourceManager final : public ResourceManagerGateway {
   }
 
   static ReportedAttempt Running(const ExecutionAttemptId& id, const std::string& tm = "tm") {
-    ReportedAttempt attempt{TaskManagerId(tm), id, {}};
+    ReportedAttempt attempt{TaskManagerId(tm), id, {}, "host of " + tm};
     *attempt.status.mutable_id() = ToProto(id);
     attempt.status.set_phase(pb::AttemptStatus::RUNNING);
     return attempt;

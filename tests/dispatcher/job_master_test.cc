@@ -389,6 +389,17 @@ TEST_F(JobMasterTest, ARecoveredJobDeploysNothingBeforeTheRosterHasSettled) {
   EXPECT_EQ(outcome_->status, JobStatus::kFinished);
 }
 
+TEST_F(JobMasterTest, AnAdoptedAttemptShowsTheHostOfItsTaskManager) {
+  rm_.early = {rm_.Running(Attempt(0, 0))};
+  Make(Graph({Vertex("a")}));
+  ASSERT_TRUE(master_->Start(JobMaster::Origin::kRecovered));
+  const auto vertex = master_->DescribeVertex("a");
+  ASSERT_TRUE(vertex.ok()) << vertex.status();
+  ASSERT_EQ(vertex->subtasks.size(), 1u);
+  EXPECT_EQ(vertex->subtasks[0].task_manager_id, "tm");
+  EXPECT_EQ(vertex->subtasks[0].endpoint, "host of tm");
+}
+
 TEST_F(JobMasterTest, AnEndThatNobodyRecordedIsRecordedByTheNextLeader) {
   rm_.early = {rm_.Ended(Attempt(0, 0), pb::FinalReport::EXITED, 0)};
   Make(Graph({Vertex("a"), Vertex("b")}, {{0, 1}}));
