@@ -31,38 +31,37 @@ void Dispatcher::Start() {
 }
 
 void Dispatcher::LoadHistory() {
-  deps_.results->LoadHistory(BindTo(
-      deps_.executor, IfAlive(weak_from_this(), [](Dispatcher& self, absl::Status status) {
-        if (status.ok() || absl::IsAborted(status)) return;
-        log::Warning("the history cannot be loaded yet error={}", Message(status));
-        self.deps_.executor->PostAfter(
-            kRetry, IfAlive(self.weak_from_this(), [](Dispatcher& self) { self.LoadHistory(); }));
-      })));
+  deps_.results->LoadHistory(
+      BindTo(deps_.executor, IfAlive(weak_from_this(), [](Dispatcher& self, absl::Status status) {
+               if (!status.ok())
+                 self.RetryLater(&Dispatcher::LoadHistory, "load the history", status);
+             })));
 }
 
 void Dispatcher::Prepare() {
-  deps_.graphs->Prepare(BindTo(
-      deps_.executor, IfAlive(weak_from_this(), [](Dispatcher& self, absl::Status status) {
-        if (status.ok()) {
-          self.prepared_ = true;
-          return self.CheckListed();
-        }
-        if (absl::IsAborted(status)) return;
-        log::Warning("the store is not ready yet error={}", Message(status));
-        self.deps_.executor->PostAfter(
-            kRetry, IfAlive(self.weak_from_this(), [](Dispatcher& self) { self.Prepare(); }));
-      })));
+  deps_.graphs->Prepare(
+      BindTo(deps_.executor, IfAlive(weak_from_this(), [](Dispatcher& self, absl::Status status) {
+               if (!status.ok())
+                 return self.RetryLater(&Dispatcher::Prepare, "prepare the tree", status);
+               self.prepared_ = true;
+               self.CheckListed();
+             })));
 }
 
 void Dispatcher::ListPointers() {
-  deps_.graphs->List(BindTo(
-      deps_.executor, IfAlive(weak_from_this(), [](Dispatcher& self, auto pointers) {
-        if (pointers.ok()) return self.OnPointers(*std::move(pointers));
-        if (absl::IsAborted(pointers.status())) return;
-        log::Warning("the jobs cannot be listed yet error={}", Message(pointers.status()));
-        self.deps_.executor->PostAfter(
-            kRetry, IfAlive(self.weak_from_this(), [](Dispatcher& self) { self.ListPointers(); }));
-      })));
+  deps_.graphs->List(
+      BindTo(deps_.executor, IfAlive(weak_from_this(), [](Dispatcher& self, auto pointers) {
+               if (pointers.ok()) return self.OnPointers(*std::move(pointers));
+               self.RetryLater(&Dispatcher::ListPointers, "list the jobs", pointers.status());
+             })));
+}
+
+void Dispatcher::RetryLater(void (Dispatcher::*step)(), std::string_view what,
+                            const absl::Status& why) {
+  if (absl::IsAborted(why)) return;  // the next leader does it
+  log::Warning("cannot {} yet epoch={} error={}", what, deps_.epoch.value, Message(why));
+  deps_.executor->PostAfter(
+      kRetry, IfAlive(weak_from_this(), [step](Dispatcher& self) { (self.*step)(); }));
 }
 
 void Dispatcher::OnPointers(std::vector<RecoveredPointer> pointers) {

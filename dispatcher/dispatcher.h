@@ -13,6 +13,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/executor.h"
@@ -68,6 +69,8 @@ class Dispatcher : public std::enable_shared_from_this<Dispatcher> {
   void Prepare();
   void ListPointers();
   void LoadHistory();
+  // A step of the start; it is over where a newer leader has taken its place.
+  void RetryLater(void (Dispatcher::*step)(), std::string_view what, const absl::Status& why);
   void OnPointers(std::vector<RecoveredPointer> pointers);
   void RecoverJobs(std::vector<JobId> jobs);
   void CheckListed();

@@ -101,6 +101,7 @@ bool JobManagerRunner::StartMaster(JobGraphPtr graph, JobMaster::Origin origin) 
   deps.commit_pointer = [graphs = deps_.graphs, id = id_](pb::JobPointer pointer, auto callback) {
     graphs->Update(id, std::move(pointer), std::move(callback));
   };
+  // The JobMaster calls it on its own executor and no later than its destruction; it is ours.
   deps.on_ended = [this](JobOutcome outcome) { OnEnded(std::move(outcome)); };
   auto master = std::make_shared<JobMaster>(std::move(deps), id_, std::move(graph), pointer_);
   if (!master->Start(origin)) return false;

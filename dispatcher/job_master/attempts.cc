@@ -14,7 +14,10 @@ namespace baton {
 namespace {
 
 constexpr size_t kMaxFailureBytes = 2'000;
+// A task that takes its worker with it must not go round all workers for ever; nor may a few
+// workers that die of something else cost a long job its life.
 constexpr uint8_t kMaxLosses = 10;
+// What a TaskManager refuses (no room for a directory, say) may pass: for a minute and a half.
 constexpr uint8_t kMaxRefusals = 100;
 constexpr Duration kRefusalDelay = std::chrono::seconds(1);
 constexpr size_t kMaxExceptions = 16;  // as Flink's web.exception-history-size
@@ -139,7 +142,11 @@ void JobMaster::OnNotCurrent(SubtaskIndex index, const ReportedAttempt& attempt)
   }
   // Between two attempts the report of the first may still wait for its commit.
   if (!unconfirmed_.contains(attempt.id)) deps_.resource_manager->ConfirmReport(attempt.id);
-  if (strays_.erase(attempt.id) == 0) return;
+  ForgetStray(index, attempt.id);
+}
+
+void JobMaster::ForgetStray(SubtaskIndex index, const ExecutionAttemptId& id) {
+  if (strays_.erase(id) == 0) return;
   if (!HasStray(index) && waiting_for_stray_.erase(index) > 0) RunAgain(index, Duration::zero());
   CheckEnded();
 }
@@ -245,9 +252,7 @@ void JobMaster::OnAttemptLost(const ExecutionAttemptId& id, LossReason reason,
     }
     return OnLost(index, reason, why);
   }
-  if (strays_.erase(id) == 0) return;
-  if (!HasStray(index) && waiting_for_stray_.erase(index) > 0) RunAgain(index, Duration::zero());
-  CheckEnded();
+  ForgetStray(index, id);
 }
 
 // Costs no attempt of the restart strategy; but a subtask that loses ten workers may be what kills
@@ -263,14 +268,19 @@ void JobMaster::OnLost(SubtaskIndex index, LossReason reason, const std::string&
   graph_.Move(index, ExecutionState::kFailed, deps_.executor->WallNow());
   if (!harmless) RecordException(index, why);
   if (status_ == JobStatus::kFailing || status_ == JobStatus::kCancelling) return CheckEnded();
-  if (reason == LossReason::kRefused) {
-    if (++subtask.refusals < kMaxRefusals) return RunAgain(index, kRefusalDelay);
-    return BeginFailing(fmt::format("refused {} times, at last: {}", kMaxRefusals, why));
+  switch (reason) {
+    case LossReason::kRefused:
+      if (++subtask.refusals < kMaxRefusals) return RunAgain(index, kRefusalDelay);
+      return BeginFailing(fmt::format("refused {} times, at last: {}", kMaxRefusals, why));
+    case LossReason::kTurnedAway:
+      return RunAgain(index, kRefusalDelay);
+    case LossReason::kMoved:
+      return RunAgain(index, Duration::zero());
+    case LossReason::kTaskManagerLost:
+      if (++subtask.losses < kMaxLosses) return RunAgain(index, Duration::zero());
+      return BeginFailing(
+          fmt::format("lost {} times with its TaskManager, at last: {}", kMaxLosses, why));
   }
-  if (reason == LossReason::kTurnedAway) return RunAgain(index, kRefusalDelay);
-  if (reason == LossReason::kMoved) return RunAgain(index, Duration::zero());
-  if (++subtask.losses < kMaxLosses) return RunAgain(index, Duration::zero());
-  BeginFailing(fmt::format("lost {} times with its TaskManager, at last: {}", kMaxLosses, why));
 }
 
 void JobMaster::RunAgain(SubtaskIndex index, Duration delay) {

@@ -36,6 +36,19 @@ std::pair<uint32_t, uint32_t> PointwiseSources(uint32_t target, uint32_t source_
   return {begin, std::max(begin + 1, end)};
 }
 
+// A target's range begins at or before `source` up to the last target whose exact share begins
+// before source + 1; and it reaches `source` from the first one on whose share begins at source or
+// after, or ends after it: with fewer targets than sources that is one and the same.
+std::pair<uint32_t, uint32_t> PointwiseTargets(uint32_t source, uint32_t source_parallelism,
+                                               uint32_t target_parallelism) {
+  const auto first_not_before = [&](uint64_t position) {  // of the exact shares' beginnings
+    return static_cast<uint32_t>((position * target_parallelism + source_parallelism - 1) /
+                                 source_parallelism);
+  };
+  const uint32_t end = first_not_before(uint64_t{source} + 1);
+  return {std::min(end - 1, first_not_before(source)), end};
+}
+
 ExecutionGraph::ExecutionGraph(JobId job, JobGraphPtr graph)
     : job_(job), graph_(std::move(graph)), vertices_(graph_->vertices.size()) {
   for (size_t i = 0; i < vertices_.size(); ++i) {
@@ -106,15 +119,10 @@ void ExecutionGraph::OnFinished(SubtaskIndex index, WallMillis now) {
       --consumer.unfinished_all_to_all_inputs;
       if (scheduling_) QueueAllConsumable(target, now);
     } else if (scheduling_) {
-      const uint64_t sources = source.subtasks.size(), targets = consumer.subtasks.size();
-      const uint64_t guess = index.subtask * targets / sources;
-      for (uint64_t t = guess == 0 ? 0 : guess - 1; t < targets; ++t) {
-        const auto [begin, end] =
-            PointwiseSources(static_cast<uint32_t>(t), static_cast<uint32_t>(sources),
-                             static_cast<uint32_t>(targets));
-        if (begin > index.subtask) break;
-        if (index.subtask < end) QueueIfConsumable({target, static_cast<uint32_t>(t)}, now);
-      }
+      const auto [begin, end] =
+          PointwiseTargets(index.subtask, static_cast<uint32_t>(source.subtasks.size()),
+                           static_cast<uint32_t>(consumer.subtasks.size()));
+      for (uint32_t t = begin; t < end; ++t) QueueIfConsumable({target, t}, now);
     }
   }
 }

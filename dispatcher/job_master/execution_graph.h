@@ -5,7 +5,8 @@
 // pairs of subtasks, and a subtask that was never deployed takes a few bytes.
 //
 // Every move of a state is checked against the table of job/states.h: an illegal one aborts, it is
-// a bug of the caller.
+// a bug of the caller. Reset and RestoreFinished are no moves: they begin a new attempt, and take
+// over an end that an earlier leader recorded.
 
 #pragma once
 
@@ -137,6 +138,9 @@ class ExecutionGraph {
 // The subtasks [first, second) of a source vertex that a target subtask waits for under the
 // pointwise pattern, as Flink distributes them.
 std::pair<uint32_t, uint32_t> PointwiseSources(uint32_t target, uint32_t source_parallelism,
+                                               uint32_t target_parallelism);
+// And the target subtasks that wait for a source subtask: at least one.
+std::pair<uint32_t, uint32_t> PointwiseTargets(uint32_t source, uint32_t source_parallelism,
                                                uint32_t target_parallelism);
 
 }  // namespace baton

@@ -97,6 +97,8 @@ class JobMaster final : public TaskSource, public std::enable_shared_from_this<J
   void ConfirmWhenDurable(const ExecutionAttemptId& id);
   void RecordException(SubtaskIndex index, const std::string& cause);
   bool HasStray(SubtaskIndex index) const;
+  // It lives no more; whoever waited for that goes on.
+  void ForgetStray(SubtaskIndex index, const ExecutionAttemptId& id);
 
   // reconciliation.cc
   void Reconcile(SubtaskIndex index, std::map<ExecutionAttemptId, ReportedAttempt> claims,

@@ -78,6 +78,21 @@ TEST(ExecutionGraph, EverySourceHasAPointwiseTarget) {
   }
 }
 
+TEST(ExecutionGraph, PointwiseTargetsAreThoseThatHaveTheSource) {
+  for (uint32_t sources = 1; sources <= 20; ++sources) {
+    for (uint32_t targets = 1; targets <= 20; ++targets) {
+      for (uint32_t s = 0; s < sources; ++s) {
+        const auto [first, last] = PointwiseTargets(s, sources, targets);
+        for (uint32_t t = 0; t < targets; ++t) {
+          const auto [begin, end] = PointwiseSources(t, sources, targets);
+          EXPECT_EQ(t >= first && t < last, s >= begin && s < end)
+              << sources << "->" << targets << " source " << s << " target " << t;
+        }
+      }
+    }
+  }
+}
+
 TEST(ExecutionGraph, AMoreUrgentVertexRunsFirst) {
   JobVertex low = Vertex("low"), high = Vertex("high");
   high.priority = 5;
