@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "base/asio_executor.h"
 #include "base/config_options.h"
+#include "base/directory_lock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/status.h"
@@ -177,7 +178,7 @@ int Serve(const Config& config) {
   // First of all: with a second process in it, the worker would end the tasks of the first.
   std::unique_ptr<DirectoryLock> lock;
   if (is_embedded) {
-    auto taken = DirectoryLock::Take(WorkingDirectoryOf(config));
+    auto taken = DirectoryLock::Take(WorkingDirectoryOf(config), options::kWorkingDirectory.key);
     if (!taken.ok()) return Fail(taken.status());
     lock = *std::move(taken);
   }

@@ -1,21 +1,14 @@
 #include "entrypoint/replica_config.h"
 
-#include <unistd.h>
-
 #include <string>
 
 #include "base/config_options.h"
+#include "entrypoint/host_name.h"
 #include "entrypoint/version.h"
 #include "fmt/format.h"
 
 namespace baton {
 namespace {
-
-std::string HostName() {
-  char name[256] = "localhost";
-  gethostname(name, sizeof name - 1);
-  return name;
-}
 
 size_t Size(const Config& config, const ConfigOption<int64_t>& option) {
   return static_cast<size_t>(config.Get(option));

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "entrypoint/daemon.h"
 #include "entrypoint/directories.h"
+#include "entrypoint/host_name.h"
 #include "rpc/asio_frame_transport.h"
 
 namespace baton {
@@ -21,12 +22,6 @@ namespace {
 
 // Beyond the grace of the tasks; then the guardian ends them.
 constexpr Duration kStopMargin = std::chrono::seconds(5);
-
-std::string HostName() {
-  char name[256] = "localhost";
-  gethostname(name, sizeof name - 1);
-  return name;
-}
 
 absl::StatusOr<GuardianOptions> GuardianOptionsFrom(const Config& config, const std::string& id) {
   std::error_code error;

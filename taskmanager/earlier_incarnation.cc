@@ -1,11 +1,5 @@
 #include "taskmanager/earlier_incarnation.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -44,22 +38,6 @@ absl::Status EndProcessesOf(const std::string& incarnation) {
 }
 
 }  // namespace
-
-absl::StatusOr<std::unique_ptr<WorkDirectoryLock>> WorkDirectoryLock::Take(
-    const std::string& work_directory) {
-  std::error_code error;
-  std::filesystem::create_directories(work_directory, error);
-  const std::string path = work_directory + "/lock";
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) return Unavailable("cannot open {}: {}", path, std::strerror(errno));
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    close(fd);
-    return Unavailable("another TaskManager works in {}", work_directory);
-  }
-  return std::unique_ptr<WorkDirectoryLock>(new WorkDirectoryLock(fd));
-}
-
-WorkDirectoryLock::~WorkDirectoryLock() { close(fd_); }
 
 absl::Status RecordGuardian(const std::string& work_directory, pid_t pid,
                             const Incarnation& incarnation) {

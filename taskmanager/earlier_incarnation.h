@@ -1,5 +1,6 @@
-// A TaskManager's hold on its work directory, and the end of what an earlier incarnation left
-// running there: its guardian, if that hangs, and processes that outlived even the guardian.
+// The end of what an earlier incarnation of a TaskManager left running: its guardian, if that
+// hangs, and processes that outlived even the guardian. For whoever holds the lock of its work
+// directory.
 //
 // Blocks: for the start of a process, before anything runs.
 
@@ -7,28 +8,12 @@
 
 #include <sys/types.h>
 
-#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "base/ids.h"
 
 namespace baton {
-
-// Held while it lives; the kernel frees it when the process dies.
-class WorkDirectoryLock {
- public:
-  // Makes the directory if need be. kUnavailable: another TaskManager works there.
-  static absl::StatusOr<std::unique_ptr<WorkDirectoryLock>> Take(const std::string& work_directory);
-  ~WorkDirectoryLock();
-  WorkDirectoryLock(const WorkDirectoryLock&) = delete;
-  WorkDirectoryLock& operator=(const WorkDirectoryLock&) = delete;
-
- private:
-  explicit WorkDirectoryLock(int fd) : fd_(fd) {}
-  const int fd_;
-};
 
 // Writes down which guardian works for `work_directory`: <work_directory>/guardian.pid.
 absl::Status RecordGuardian(const std::string& work_directory, pid_t pid,

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "rpc/attempt_id.h"
+#include "taskmanager/earlier_incarnation.h"
 #include "taskmanager/guardian/process_tree.h"
 
 namespace baton {
@@ -40,7 +41,7 @@ pb::GuardianRequest ToRequest(const LaunchSpec& spec) {
 absl::StatusOr<std::shared_ptr<GuardianLauncher>> GuardianLauncher::Create(GuardianOptions options,
                                                                            ExecutorPtr executor,
                                                                            ExecutorPtr files) {
-  auto lock = WorkDirectoryLock::Take(options.work_directory);
+  auto lock = DirectoryLock::Take(options.work_directory, "taskmanager.work-directory");
   if (!lock.ok()) return lock.status();
   guardian::BecomeSubreaper();
   if (auto status = EndEarlierIncarnation(options.work_directory); !status.ok()) return status;

@@ -13,8 +13,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "base/directory_lock.h"
 #include "taskmanager/attempt_directories.h"
-#include "taskmanager/earlier_incarnation.h"
 #include "taskmanager/guardian_channel.h"
 #include "taskmanager/guardian_process.h"
 #include "taskmanager/process_launcher.h"
@@ -58,7 +58,7 @@ class GuardianLauncher final : public ProcessLauncher,
   const GuardianOptions options_;
   const ExecutorPtr executor_;
   const ExecutorPtr files_;
-  std::unique_ptr<WorkDirectoryLock> lock_;
+  std::unique_ptr<DirectoryLock> lock_;
   std::shared_ptr<AttemptDirectories> directories_;  // used on files_
 
   Listener listener_;

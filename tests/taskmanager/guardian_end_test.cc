@@ -77,6 +77,7 @@ TEST_F(GuardianTest, ADeadGuardianTakesItsTasksWithItAndIsReplaced) {
   EXPECT_EQ(AwaitEnd(1).outcome(), Outcome::EXITED) << "the lease goes on under the new guardian";
 }
 
+// A guardian whose TaskManager is this test, spoken to over its socket.
 class BareGuardian {
  public:
   explicit BareGuardian(const GuardianOptions& options) {

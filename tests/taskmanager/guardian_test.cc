@@ -151,9 +151,9 @@ TEST_F(GuardianTest, OnlyOneTaskManagerWorksInADirectory) {
   Start();
   auto second = GuardianLauncher::Create(options_, executor_, files_);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(second.status().message().find("-D taskmanager.work-directory="), std::string::npos)
+      << second.status();
 }
-
-// A guardian whose TaskManager is this test, spoken to over its socket.
 
 TEST_F(GuardianTest, RunsManyTasksAndAccountsForEach) {
   Start();
