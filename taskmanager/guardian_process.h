@@ -20,7 +20,7 @@ struct GuardianOptions {
   std::string name;    // of the TaskManager, for ps
   std::string work_directory;
   std::string liveness_address;       // host:port; port 0 takes a free one
-  uint64_t log_max_bytes = 64 << 20;  // of one stream of one attempt
+  uint64_t log_max_bytes = 16 << 20;  // task.log.max-bytes, of one stream of one attempt
   Duration kill_grace = std::chrono::seconds(10);
   size_t kept_attempts = 2'000;  // how many ended attempts keep their directory
 

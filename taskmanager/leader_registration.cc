@@ -181,7 +181,7 @@ void LeaderRegistration::AdvanceLater(Duration delay) {
 }
 
 void LeaderRegistration::Tick() {
-  lease_->IsRunning();
+  lease_->EndIfOver();
   const RpcLinkPtr current = link();
   if (current && dependencies_.executor->Now() - last_heard_ > kSilenceLimit) {
     log::Warning("the leader is silent, connecting anew epoch={}", epoch_.value);
@@ -213,7 +213,7 @@ void LeaderRegistration::SendHeartbeat() {
 
 void LeaderRegistration::OnHeartbeatReply(TimePoint sent, const std::string& registration_id,
                                           absl::StatusOr<pb::Envelope> reply) {
-  lease_->IsRunning();  // from the deadline on it is over, whatever this answer says
+  lease_->EndIfOver();  // whatever this answer says
   if (registration_id != registration_id_ || registration_id_.empty()) return;
   heartbeats_in_flight_ = std::max(0, heartbeats_in_flight_ - 1);
   if (!reply.ok() || !reply->has_heartbeat_reply()) {

@@ -12,7 +12,7 @@ LeaseKeeper::LeaseKeeper(MemberPoll::Dependencies dependencies, Duration lease, 
     : dependencies_(std::move(dependencies)), lease_(lease), listener_(std::move(listener)) {}
 
 bool LeaseKeeper::StartFrom(TimePoint request_sent) {
-  IsRunning();  // a lease that ran out ends before the next one starts
+  EndIfOver();  // a lease that ran out ends before the next one starts
   if (dependencies_.executor->Now() >= request_sent + lease_) return false;
   DropPendingAnswers();
   running_ = true;
@@ -40,13 +40,11 @@ void LeaseKeeper::AskMembersIfSilent(const pb::MemberList& members, Epoch epoch)
                     }));
 }
 
-bool LeaseKeeper::IsRunning() {
-  if (running_ && dependencies_.executor->Now() >= deadline_) {
-    running_ = false;
-    log::Warning("the lease is over");
-    listener_.on_lapsed();
-  }
-  return running_;
+void LeaseKeeper::EndIfOver() {
+  if (!running_ || dependencies_.executor->Now() < deadline_) return;
+  running_ = false;
+  log::Warning("the lease is over");
+  listener_.on_lapsed();
 }
 
 void LeaseKeeper::Extend(TimePoint request_sent) {

@@ -44,7 +44,11 @@ class LeaseKeeper : public std::enable_shared_from_this<LeaseKeeper> {
   void DropPendingAnswers() { ++round_; }
 
   // Looks at the clock: from the deadline on it is over, whatever ran first.
-  bool IsRunning();
+  void EndIfOver();
+  bool IsRunning() {
+    EndIfOver();
+    return running_;
+  }
 
   TimePoint deadline() const { return deadline_; }
   Duration lease() const { return lease_; }

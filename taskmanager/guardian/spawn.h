@@ -21,7 +21,7 @@ struct SpawnPlan {
 // The three descriptors belong to the caller and are non-blocking.
 struct Spawned {
   pid_t pid = -1;
-  // Ends empty when the command runs; else holds what TakeExecFailure reads.
+  // Ends empty when the command runs; else holds what ReadExecState reads.
   int exec_result = -1;
   int stdout_pipe = -1;
   int stderr_pipe = -1;
