@@ -1,7 +1,5 @@
 #include "job/states.h"
 
-#include <cstdint>
-
 namespace baton {
 namespace {
 
@@ -117,6 +115,19 @@ bool MayMove(JobStatus from, JobStatus to) {
 
 bool MayMove(ExecutionState from, ExecutionState to) {
   return (kExecutionMoves[static_cast<size_t>(from)] >> static_cast<unsigned>(to)) & 1;
+}
+
+ExecutionState AggregateState(const ExecutionStateCounts& counts, uint32_t total) {
+  const auto count = [&](ExecutionState state) { return counts[static_cast<size_t>(state)]; };
+  for (ExecutionState state :
+       {E::kFailed, E::kCanceling, E::kCanceled, E::kInitializing, E::kRunning}) {
+    if (count(state) > 0) return state;
+  }
+  if (count(E::kFinished) > 0) return count(E::kFinished) == total ? E::kFinished : E::kRunning;
+  for (ExecutionState state : {E::kDeploying, E::kScheduled, E::kReconciling}) {
+    if (count(state) > 0) return state;
+  }
+  return E::kCreated;
 }
 
 }  // namespace baton

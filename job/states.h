@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -53,5 +54,11 @@ bool IsTerminal(ExecutionState state);
 
 bool MayMove(JobStatus from, JobStatus to);
 bool MayMove(ExecutionState from, ExecutionState to);
+
+using ExecutionStateCounts = std::array<uint32_t, kExecutionStateCount>;  // by ExecutionState
+
+// The state that tells most of `total` executions, as Flink's
+// ExecutionJobVertex.getAggregateJobVertexState; CREATED where there is none.
+ExecutionState AggregateState(const ExecutionStateCounts& counts, uint32_t total);
 
 }  // namespace baton

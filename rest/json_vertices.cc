@@ -50,22 +50,6 @@ json Timestamps(const AttemptDetails& attempt) {
   return timestamps;
 }
 
-// The state that tells most of several, in the order of Flink's
-// ExecutionJobVertex.getAggregateJobVertexState.
-ExecutionState AggregateState(const ExecutionStateCounts& counts, uint32_t total) {
-  auto count = [&counts](ExecutionState state) { return counts[static_cast<size_t>(state)]; };
-  if (count(ExecutionState::kFailed) > 0) return ExecutionState::kFailed;
-  if (count(ExecutionState::kCanceling) > 0) return ExecutionState::kCanceling;
-  if (count(ExecutionState::kCanceled) > 0) return ExecutionState::kCanceled;
-  if (count(ExecutionState::kInitializing) > 0) return ExecutionState::kInitializing;
-  if (count(ExecutionState::kRunning) > 0) return ExecutionState::kRunning;
-  if (count(ExecutionState::kFinished) > 0) {
-    return count(ExecutionState::kFinished) == total ? ExecutionState::kFinished
-                                                     : ExecutionState::kRunning;
-  }
-  return ExecutionState::kCreated;
-}
-
 json OnTaskManager(const std::string& id, const std::vector<const AttemptDetails*>& attempts,
                    WallMillis now) {
   ExecutionStateCounts counts{};

@@ -25,8 +25,6 @@
 
 namespace baton {
 
-using ExecutionStateCounts = std::array<uint32_t, kExecutionStateCount>;  // by ExecutionState
-
 struct SubmitRequest {
   JobId job_id;
   JobGraphPtr graph;

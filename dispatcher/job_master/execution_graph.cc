@@ -251,27 +251,6 @@ bool ExecutionGraph::ReadProgress(const pb::JobPointer& pointer) {
   return true;
 }
 
-// As Flink's ExecutionJobVertex.getAggregateJobVertexState.
-ExecutionState ExecutionGraph::AggregateState(const Vertex& vertex) const {
-  const auto has = [&](ExecutionState state) {
-    return vertex.counts[static_cast<size_t>(state)] > 0;
-  };
-  if (has(ExecutionState::kFailed)) return ExecutionState::kFailed;
-  if (has(ExecutionState::kCanceling)) return ExecutionState::kCanceling;
-  if (has(ExecutionState::kCanceled)) return ExecutionState::kCanceled;
-  if (has(ExecutionState::kInitializing)) return ExecutionState::kInitializing;
-  if (has(ExecutionState::kRunning)) return ExecutionState::kRunning;
-  if (vertex.finished > 0) {
-    return vertex.finished == vertex.subtasks.size() ? ExecutionState::kFinished
-                                                     : ExecutionState::kRunning;
-  }
-  for (ExecutionState state :
-       {ExecutionState::kDeploying, ExecutionState::kScheduled, ExecutionState::kReconciling}) {
-    if (has(state)) return state;
-  }
-  return ExecutionState::kCreated;
-}
-
 VertexDetails ExecutionGraph::Describe(uint32_t index, bool with_subtasks) const {
   const Vertex& vertex = vertices_[index];
   const JobVertex& source = graph_->vertices[index];
@@ -279,7 +258,7 @@ VertexDetails ExecutionGraph::Describe(uint32_t index, bool with_subtasks) const
   details.id = source.id;
   details.name = source.name;
   details.parallelism = source.parallelism;
-  details.status = AggregateState(vertex);
+  details.status = AggregateState(vertex.counts, source.parallelism);
   details.start = vertex.first_start;
   details.tasks = vertex.counts;
   const bool ended = IsTerminal(details.status);

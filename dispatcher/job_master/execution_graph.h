@@ -123,7 +123,6 @@ class ExecutionGraph {
   bool IsConsumable(SubtaskIndex index) const;
   void QueueIfConsumable(SubtaskIndex index, WallMillis now);
   void QueueAllConsumable(uint32_t vertex, WallMillis now);
-  ExecutionState AggregateState(const Vertex& vertex) const;
 
   const JobId job_;
   const JobGraphPtr graph_;

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace baton {
 namespace {
@@ -88,6 +89,32 @@ TEST(StatesTest, ACancelledJobNeverFinishesOrRestarts) {
   EXPECT_FALSE(MayMove(JobStatus::kCancelling, JobStatus::kFinished));
   EXPECT_FALSE(MayMove(JobStatus::kCancelling, JobStatus::kRestarting));
   EXPECT_FALSE(MayMove(JobStatus::kCancelling, JobStatus::kRunning));
+}
+
+ExecutionState AggregateOf(const std::vector<ExecutionState>& states) {
+  ExecutionStateCounts counts{};
+  for (const ExecutionState state : states) ++counts[static_cast<size_t>(state)];
+  return AggregateState(counts, static_cast<uint32_t>(states.size()));
+}
+
+// Written apart from the code: the state before another in this list speaks for both.
+TEST(StatesTest, TheStateThatTellsMostSpeaksForAll) {
+  using E = ExecutionState;
+  const std::vector<E> order = {E::kFailed,      E::kCanceling, E::kCanceled,  E::kInitializing,
+                                E::kRunning,     E::kFinished,  E::kDeploying, E::kScheduled,
+                                E::kReconciling, E::kCreated};
+  ASSERT_EQ(order.size(), kExecutionStateCount);
+  for (size_t i = 0; i < order.size(); ++i) {
+    EXPECT_EQ(AggregateOf({order[i]}), order[i]) << ToString(order[i]);
+    EXPECT_EQ(AggregateOf({order[i], order[i]}), order[i]) << ToString(order[i]);
+    for (size_t j = i + 1; j < order.size(); ++j) {
+      // Something has run and something is still to come: it runs.
+      const E expected = order[i] == E::kFinished ? E::kRunning : order[i];
+      EXPECT_EQ(AggregateOf({order[i], order[j]}), expected)
+          << ToString(order[i]) << ", " << ToString(order[j]);
+    }
+  }
+  EXPECT_EQ(AggregateOf({}), E::kCreated);
 }
 
 TEST(StatesTest, NamesAreFlinksAndReadBack) {
