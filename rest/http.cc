@@ -1,28 +1,26 @@
 #include "rest/http.h"
 
-#include <algorithm>
+#include "absl/strings/match.h"
 
 namespace baton {
+
+bool SameHeaderName(std::string_view a, std::string_view b) {
+  return absl::EqualsIgnoreCase({a.data(), a.size()}, {b.data(), b.size()});
+}
+
 namespace {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
-char ToLower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool SameName(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return ToLower(x) == ToLower(y); });
-}
-
 std::string Find(const Headers& headers, std::string_view name) {
   for (const auto& [key, value] : headers) {
-    if (SameName(key, name)) return value;
+    if (SameHeaderName(key, name)) return value;
   }
   return "";
 }
 
 void Replace(Headers& headers, std::string_view name, std::string value) {
-  std::erase_if(headers, [name](const auto& header) { return SameName(header.first, name); });
+  std::erase_if(headers, [name](const auto& header) { return SameHeaderName(header.first, name); });
   headers.emplace_back(std::string(name), std::move(value));
 }
 

@@ -17,6 +17,9 @@
 
 namespace baton {
 
+// Names of headers are the same in any case.
+bool SameHeaderName(std::string_view a, std::string_view b);
+
 struct HttpRequest {
   std::string method;                                        // "GET"
   std::string target;                                        // "/v1/jobs?x=y", as received

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/ascii.h"
 #include "rest/json_parts.h"
 #include "rest/json_shapes.h"
 
@@ -14,18 +15,12 @@ namespace {
 constexpr char kJobType[] = "BATCH";
 constexpr char kSchedulerType[] = "Default";
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return lower;
-}
-
 // Lower-case names and the total, which Flink's command line insists on.
 json TaskCounts(const JobOverview& job) {
   json counts = {{"total", job.total_tasks}};
   for (const ExecutionState state : AllExecutionStates()) {
-    counts[Lower(ToString(state))] = job.tasks[static_cast<size_t>(state)];
+    counts[absl::AsciiStrToLower(std::string(ToString(state)))] =
+        job.tasks[static_cast<size_t>(state)];
   }
   return counts;
 }

@@ -23,10 +23,8 @@ constexpr std::array kNotForwarded = {
 // of its answer is left out at the end.
 HttpRequest ForForwarding(HttpRequest request) {
   std::erase_if(request.headers, [](const auto& header) {
-    HttpRequest one;
-    one.headers = {{header.first, "x"}};
-    return std::any_of(kNotForwarded.begin(), kNotForwarded.end(),
-                       [&one](const char* name) { return !one.Header(name).empty(); });
+    return std::ranges::any_of(
+        kNotForwarded, [&](const char* name) { return SameHeaderName(header.first, name); });
   });
   if (request.method == "HEAD") request.method = "GET";
   return request;

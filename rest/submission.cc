@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "base/deliberate_break.h"
 #include "fmt/core.h"
 #include "rest/responses.h"
@@ -17,11 +18,9 @@ constexpr size_t kMaxKeyLength = 255;
 
 bool IsJson(const std::string& content_type) {
   const std::string_view type = std::string_view(content_type).substr(0, content_type.find(';'));
-  constexpr std::string_view kJson = "application/json";
   const size_t end = type.find_last_not_of(' ');
   if (end == std::string_view::npos) return true;  // none is said
-  return std::equal(type.begin(), type.begin() + static_cast<ptrdiff_t>(end) + 1, kJson.begin(),
-                    kJson.end(), [](char a, char b) { return (a | 0x20) == (b | 0x20); });
+  return absl::EqualsIgnoreCase({type.data(), end + 1}, "application/json");
 }
 
 std::variant<std::optional<JobId>, HttpResponse> IdOfKey(const std::string& key) {
@@ -90,11 +89,8 @@ HttpRequest WithIdInPath(const HttpRequest& request, const JobId& id) {
   HttpRequest with_id = request;
   with_id.method = "PUT";
   with_id.target = "/v1/jobs/" + id.ToString();
-  std::erase_if(with_id.headers, [](const auto& header) {
-    HttpRequest one;
-    one.headers = {header};
-    return !one.Header(kIdempotencyKey).empty();
-  });
+  std::erase_if(with_id.headers,
+                [](const auto& header) { return SameHeaderName(header.first, kIdempotencyKey); });
   return with_id;
 }
 

@@ -1,9 +1,9 @@
 #include "rest/client/http_session.h"
 
-#include <algorithm>
 #include <mutex>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "base/status.h"
 #include "cpprest/http_client.h"
 #include "pplx/threadpool.h"
@@ -30,12 +30,6 @@ void BoundLibraryThreads() {
   });
 }
 
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 bool SafeToRepeat(const std::string& method, const HttpSession::Headers& headers) {
   return method != "POST" && method != "PATCH" ? true : headers.contains("Idempotency-Key");
 }
@@ -52,7 +46,8 @@ http_request MakeRequest(const std::string& method, const std::string& path,
 RestReply ReadReply(http_response response) {
   RestReply reply;
   reply.status = response.status_code();
-  for (const auto& [name, value] : response.headers()) reply.headers[Lower(name)] = value;
+  for (const auto& [name, value] : response.headers())
+    reply.headers[absl::AsciiStrToLower(name)] = value;
   reply.replica = reply.headers["x-baton-replica"];
   const auto bytes = response.extract_vector().get();
   reply.body.assign(bytes.begin(), bytes.end());

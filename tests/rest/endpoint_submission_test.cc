@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/status.h"
 #include "rest/responses.h"
 #include "tests/rest/fakes.h"
@@ -102,6 +104,17 @@ TEST_F(SubmissionTest, IsGivenItsIdBeforeItIsForwarded) {
   EXPECT_EQ(sent.request.Header("Idempotency-Key"), "");
 }
 
+TEST_F(SubmissionTest, AnEmptyIdempotencyKeyIsNotForwarded) {
+  world_.OtherLeads("b", 5);
+  HttpRequest request = Post(kJobJson);
+  request.headers.emplace_back("idempotency-KEY", "");
+  auto answer = world_.Send(std::move(request));
+  auto sent = world_.transport->Take();
+  EXPECT_TRUE(std::ranges::none_of(sent.request.headers, [](const auto& header) {
+    return SameHeaderName(header.first, "Idempotency-Key");
+  }));
+}
+
 // P2: however often the hop is repeated, it is one job.
 TEST_F(SubmissionTest, KeepsItsIdThroughAChangeOfLeaderInTheMiddle) {
   world_.OtherLeads("b", 5);
@@ -151,6 +164,8 @@ TEST_F(SubmissionTest, BadOnesAreRefusedBeforeAnybodyIsAsked) {
   HttpRequest form = Post(kJobJson);
   form.SetHeader("Content-Type", "multipart/form-data; boundary=x");
   EXPECT_EQ(Submit(form).status, 415);
+  form.SetHeader("Content-Type", "application\x0fjson");
+  EXPECT_EQ(Submit(form).status, 415) << "that is no other case of a slash";
   HttpRequest keyed = Post(kJobJson);
   keyed.SetHeader("Idempotency-Key", "a b");
   EXPECT_EQ(Submit(keyed).status, 400);
