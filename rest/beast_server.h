@@ -22,17 +22,19 @@
 namespace baton {
 
 struct HttpServerLimits {
-  uint32_t max_header_bytes = 32 << 10;
-  uint64_t max_body_bytes = 16 << 20;  // as large as a frame that carries it to a replica
+  uint32_t max_header_bytes = 32 << 10;  // rest.max-header-bytes
+  uint64_t max_body_bytes = 8 << 20;     // rest.max-body-bytes
   // Of all connections together; beyond, the slowest one is ended (ByteBudget).
-  uint64_t max_reading_bytes = 64 << 20;  // bodies that are arriving: 503
-  uint64_t max_writing_bytes = 32 << 20;  // answers that wait for their readers: cut off
-  size_t max_connections = 4096;
-  Duration header_timeout = std::chrono::seconds(10);  // from its first byte to its last
-  // Of the whole, however its bytes are spread:
-  Duration body_timeout = std::chrono::seconds(60);
-  Duration write_timeout = std::chrono::seconds(60);
-  Duration idle_timeout = std::chrono::seconds(75);  // between requests
+  uint64_t max_reading_bytes = 64 << 20;  // rest.max-reading-bytes; bodies that are arriving: 503
+  uint64_t max_writing_bytes = 32 << 20;  // rest.max-writing-bytes; answers not yet read: cut off
+  size_t max_connections = 10000;         // rest.max-connections
+  // rest.read-timeout, for each; of the whole, however its bytes are spread:
+  Duration header_timeout = std::chrono::seconds(30);
+  Duration body_timeout = std::chrono::seconds(30);
+  Duration write_timeout = std::chrono::minutes(1);  // rest.write-timeout; likewise
+  Duration idle_timeout = std::chrono::minutes(5);   // rest.idle-timeout; between requests
+
+  bool operator==(const HttpServerLimits&) const = default;
 };
 
 // Listens from Start to Stop. Methods: any thread. Owned by the entrypoint; the pool and the
