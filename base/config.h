@@ -82,7 +82,7 @@ class Config {
   // Whether the file or an override says it; else Get gives the default.
   bool IsSet(const OptionSpec& option) const { return values_.contains(option.key); }
 
-  // Every option with the value in force as text, by key (REST shows them).
+  // Every option with the value in force as text, by key: to compare whole configurations.
   std::vector<std::pair<std::string, std::string>> Effective() const;
 
  private:

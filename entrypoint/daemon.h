@@ -12,15 +12,16 @@
 
 namespace baton {
 
-// Reads --config FILE and -D key=value, arms fault points, opens the log, ignores SIGPIPE and
-// blocks SIGTERM and SIGINT in this and every later thread. On a bad flag or configuration it says
-// so on stderr and exits with 2; --help exits with 0.
-// `flags` are those of this daemon alone; what they point to outlives the call.
 struct DaemonFlag {
   const char* name;
   const char* description;
   bool* given;
 };
+
+// Reads --config FILE and -D key=value, arms fault points, opens the log, ignores SIGPIPE and
+// blocks SIGTERM and SIGINT in this and every later thread. On a bad flag or configuration it says
+// so on stderr and exits with 2; --help exits with 0.
+// `flags` are those of this daemon alone; what they point to outlives the call.
 Config StartDaemon(const std::string& name, const std::string& description, int argc, char** argv,
                    std::span<const DaemonFlag> flags = {});
 

@@ -4,8 +4,8 @@
 // Threading: any thread; blocking, so never on an Executor.
 //
 // Errors carry the server's own sentence: kInvalidArgument (400 and other 4xx), kNotFound (404),
-// kAlreadyExists / kFailedPrecondition (409), kResourceExhausted (429), kUnavailable (502, 503, 504
-// or nobody answers), kDeadlineExceeded, kInternal (other 5xx, or an answer that cannot be read).
+// kFailedPrecondition (409), kResourceExhausted (429), kUnavailable (502, 503, 504 or nobody
+// answers), kDeadlineExceeded, kInternal (other 5xx, or an answer that cannot be read).
 
 #pragma once
 
