@@ -63,7 +63,7 @@ void Convergence::OnTreeRead(const absl::Status& status) {
     if (absl::IsFailedPrecondition(status)) {
       log::Warning("the tree in the coordination service is not whole: {}", Message(status));
     }
-    return EndRound(retry_);
+    return EndRound(RoundEnd::kRetry);
   }
   complete_gauge_.Set(static_cast<double>(deps_.journal->state().complete_at_ms()) / 1000);
   ListLocal();
@@ -94,7 +94,7 @@ void Convergence::ListLocal() {
         } else {
           log::Warning("the blobs here cannot be listed error=\"{}\"", Message(status));
         }
-        self.EndRound(self.retry_);
+        self.EndRound(RoundEnd::kRetry);
       }));
 }
 
@@ -113,7 +113,7 @@ void Convergence::OnListed(const LiveBlobs& held) {
 void Convergence::Pull(Blobs missing) {
   log::Info("live blobs are missing here, pulling them blobs={}", missing.size());
   const size_t count = missing.size();
-  const double before = pulled_counter_.Value();
+  pulled_ = 0;
   RunBounded(
       count, kPullsAtOnce,
       [weak = weak_from_this(), missing = std::move(missing)](size_t i, StepDone done) {
@@ -122,9 +122,7 @@ void Convergence::Pull(Blobs missing) {
         self->PullOne(missing[i].first, missing[i].second,
                       [done = std::move(done)]() mutable { done(absl::OkStatus()); });
       },
-      IfAlive(weak_from_this(), [before, count](Convergence& self, const absl::Status&) {
-        self.OnPulled(static_cast<size_t>(self.pulled_counter_.Value() - before), count);
-      }));
+      IfAlive(weak_from_this(), [](Convergence& self, const absl::Status&) { self.OnPulled(); }));
 }
 
 // The step ends only after the time that its bytes may take: that is the limit on their rate.
@@ -137,6 +135,7 @@ void Convergence::PullOne(BlobKind kind, const std::string& digest,
                                            Convergence& self,
                                            const absl::StatusOr<std::string>& bytes) mutable {
                if (!bytes.ok()) return done();
+               ++self.pulled_;
                self.pulled_counter_.Increment();
                self.missing_gauge_.Set(static_cast<double>(--self.missing_));
                const double seconds =
@@ -148,11 +147,11 @@ void Convergence::PullOne(BlobKind kind, const std::string& digest,
              })));
 }
 
-void Convergence::OnPulled(size_t pulled, size_t missing) {
-  const size_t left = missing - std::min(pulled, missing);
-  log::Info("blobs pulled from peers blobs={} still_missing={}", pulled, left);
-  // The local copies may not be synced yet: the next round looks.
-  EndRound(pulled > 0 ? kFirstRetry : retry_);
+void Convergence::OnPulled() {
+  log::Info("blobs pulled from peers blobs={} still_missing={}", pulled_, missing_);
+  if (pulled_ > 0) retry_ = kFirstRetry;  // there are peers that give
+  // Even if all came: the local copies may not be synced yet, and the next round looks.
+  EndRound(RoundEnd::kRetry);
 }
 
 Convergence::Blobs Convergence::NextToVerify(const LiveBlobs& live) {
@@ -172,7 +171,6 @@ Convergence::Blobs Convergence::NextToVerify(const LiveBlobs& live) {
 }
 
 void Convergence::Verify(Blobs blobs) {
-  retry_ = kFirstRetry;
   const size_t count = blobs.size();
   RunBounded(
       count, 1,
@@ -186,15 +184,16 @@ void Convergence::Verify(Blobs blobs) {
               done(absl::OkStatus());
             }));
       },
-      IfAlive(weak_from_this(), [](Convergence& self, const absl::Status&) {
-        self.EndRound(self.deps_.options.interval);
-      }));
+      IfAlive(weak_from_this(),
+              [](Convergence& self, const absl::Status&) { self.EndRound(RoundEnd::kDone); }));
 }
 
-void Convergence::EndRound(Duration next) {
+void Convergence::EndRound(RoundEnd end) {
   running_ = false;
-  if (next == retry_) retry_ = std::min(2 * retry_, deps_.options.interval);
-  ArmRound(hurry_ ? Duration::zero() : std::min(next, deps_.options.interval));
+  const Duration interval = deps_.options.interval;
+  const Duration next = end == RoundEnd::kDone ? interval : std::min(retry_, interval);
+  retry_ = end == RoundEnd::kDone ? kFirstRetry : std::min(2 * retry_, interval);
+  ArmRound(hurry_ ? Duration::zero() : next);
 }
 
 }  // namespace baton

@@ -57,6 +57,10 @@ class Convergence : public std::enable_shared_from_this<Convergence> {
 
  private:
   using Blobs = std::vector<std::pair<BlobKind, std::string>>;
+  enum class RoundEnd {
+    kDone,   // nothing is missing; the next one after the interval
+    kRetry,  // something failed, or may be missing yet; the next one sooner
+  };
 
   void ArmRound(Duration delay);
   void BeginRound();
@@ -65,17 +69,18 @@ class Convergence : public std::enable_shared_from_this<Convergence> {
   void OnListed(const LiveBlobs& held);
   void Pull(Blobs missing);
   void PullOne(BlobKind kind, const std::string& digest, absl::AnyInvocable<void()> done);
-  void OnPulled(size_t pulled, size_t missing);
+  void OnPulled();
   Blobs NextToVerify(const LiveBlobs& live);
   void Verify(Blobs blobs);
-  void EndRound(Duration next);
+  void EndRound(RoundEnd end);
 
   const Dependencies deps_;
   bool running_ = false;  // a round is under way
   bool hurry_ = false;
   TimerId timer_ = kNoTimer;
-  Duration retry_;
-  size_t missing_ = 0;
+  Duration retry_;      // the delay after a round that ends with kRetry; it doubles
+  size_t missing_ = 0;  // of this round's listing, and not pulled yet
+  size_t pulled_ = 0;   // by this round
   std::pair<BlobKind, std::string> verified_;  // up to here
 
   Gauge& live_gauge_;
