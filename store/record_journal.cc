@@ -138,13 +138,13 @@ void RecordJournal::NoteEpoch(Epoch epoch) {
   WriteState();
 }
 
-void RecordJournal::Keep(const std::string& folder, const std::set<std::string>& present,
-                         Mark since) {
+void RecordJournal::ForgetUnlisted(const std::string& folder, const std::set<std::string>& listed,
+                                   Mark since) {
   std::vector<std::string> gone;
   for (auto it = entries_.lower_bound(folder); it != entries_.end(); ++it) {
     const auto& [key, entry] = *it;
     if (!key.starts_with(folder)) break;
-    const bool shown = present.contains(paths_.base() + "/" + key);
+    const bool shown = listed.contains(paths_.base() + "/" + key);
     if (!shown && entry.learned <= since) gone.push_back(key);
   }
   for (const std::string& key : gone) {

@@ -69,10 +69,10 @@ class RecordJournal : public std::enable_shared_from_this<RecordJournal> {
   void Apply(const std::vector<CoordinationOp>& ops);
   void NoteEpoch(Epoch epoch);
 
-  Mark Now() const { return last_mark_; }
-  // The whole of `folder` was listed after `since`: what is not in `present` (absolute paths) is
-  // gone.
-  void Keep(const std::string& folder, const std::set<std::string>& present, Mark since);
+  Mark last_mark() const { return last_mark_; }
+  // The whole of `folder` was listed after `since` was the last mark, and showed `listed` (absolute
+  // paths): what is not among them is gone, unless it was learned since.
+  void ForgetUnlisted(const std::string& folder, const std::set<std::string>& listed, Mark since);
   // Every folder was listed and read.
   void NoteComplete();
 

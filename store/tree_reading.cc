@@ -84,7 +84,7 @@ class TreeReading : public std::enable_shared_from_this<TreeReading> {
       journal_->NoteComplete();
       return Finish(absl::OkStatus());
     }
-    folders_[index].began = journal_->Now();
+    folders_[index].began = journal_->last_mark();
     List(index, folders_[index].path, folders_[index].levels,
          [self = shared_from_this(), index](const absl::Status& status) {
            status.ok() ? self->ReadRecords(index) : self->Finish(status);
@@ -139,7 +139,7 @@ class TreeReading : public std::enable_shared_from_this<TreeReading> {
         [self = shared_from_this(), index](const absl::Status& status) {
           if (!status.ok()) return self->Finish(status);
           const Folder& folder = self->folders_[index];
-          self->journal_->Keep(folder.name, folder.records, folder.began);
+          self->journal_->ForgetUnlisted(folder.name, folder.records, folder.began);
           self->ReadFolder(index + 1);
         });
   }

@@ -175,19 +175,20 @@ TEST_F(TreeReadingTest, AnUnreadablePointerReplacesNoReadableOne) {
 
 TEST_F(TreeReadingTest, WhatTheLeaderCommitsDuringAReadingStays) {
   // The leader of this very process: its commits and the reading meet in one journal.
-  const auto mark = journal_->Now();
+  const auto mark = journal_->last_mark();
   pb::JobPointer pointer;
   pointer.set_epoch(1);
   pointer.set_sequence(7);
   pointer.set_graph_digest("d");
   journal_->Learn(Pointer(1), pointer.SerializeAsString());
-  journal_->Keep(RecordJournal::kJobs, {}, mark);  // the listing began before, and did not show it
+  // The listing began before, and did not show it.
+  journal_->ForgetUnlisted(RecordJournal::kJobs, {}, mark);
   EXPECT_TRUE(journal_->Knows(Pointer(1)));
   pointer.set_sequence(6);
   pointer.set_graph_digest("older");
   journal_->Learn(Pointer(1), pointer.SerializeAsString());
   EXPECT_TRUE(journal_->live_blobs().contains({BlobKind::kJobGraph, "d"}));
-  journal_->Keep(RecordJournal::kJobs, {}, journal_->Now());
+  journal_->ForgetUnlisted(RecordJournal::kJobs, {}, journal_->last_mark());
   EXPECT_FALSE(journal_->Knows(Pointer(1)));
 }
 
