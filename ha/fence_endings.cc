@@ -154,18 +154,15 @@ void Fence::AnswerExpired() {
   for (const auto& transaction : queue_.TakeExpired(now)) {
     Answer(*transaction, Unavailable("not committed within {} ms", waited));
   }
-  const auto answer_unknown = [&](const std::vector<TransactionPtr>& transactions) {
-    // By value: an answer may reach back in here.
-    for (const auto& transaction : std::vector<TransactionPtr>(transactions)) {
-      if (transaction->deadline > now) continue;
-      Answer(*transaction, Unknown("no outcome of the commit within {} ms", waited));
-    }
-  };
+  // A copy: an answer may reach back in here, and change what is unresolved or in flight.
   std::vector<TransactionPtr> sent = unresolved_;
   for (const auto& [id, group] : in_flight_) {
     sent.insert(sent.end(), group.transactions.begin(), group.transactions.end());
   }
-  answer_unknown(sent);
+  for (const auto& transaction : sent) {
+    if (transaction->deadline > now) continue;
+    Answer(*transaction, Unknown("no outcome of the commit within {} ms", waited));
+  }
   std::vector<Confirmation> late;
   for (Confirmation& confirmation : confirmations_) {
     if (confirmation.deadline <= now) late.push_back(std::move(confirmation));
