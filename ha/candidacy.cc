@@ -1,6 +1,7 @@
 #include "ha/candidacy.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "base/deliberate_break.h"
@@ -169,6 +170,7 @@ Candidacy MakeCandidacy(const CandidateView& view, const CoordinationPaths& path
     candidacy.members = NodeData{members.SerializeAsString(), {}};
     ops.push_back(CoordinationOp::Create(paths.members(), candidacy.members->data));
   }
+  assert(view.state.epoch);
   const int32_t version = view.state.epoch->stat.version;
   const int32_t expected = Broken(Break::kElectionsUnconditional) ? kAnyVersion : version;
   ops.push_back(CoordinationOp::Set(paths.epoch(), data, expected));
@@ -185,9 +187,10 @@ std::vector<CoordinationOp> MakeResignation(const ClusterState& state,
                                             const ClusterRecords& records,
                                             const std::string& own_incarnation,
                                             const CoordinationPaths& paths) {
+  assert(state.epoch && state.leader);
   std::vector<CoordinationOp> ops;
-  // Guarded by the version of `epoch`: whoever took over has changed it, and his node, which has
-  // the same version as ours had, is not deleted in its place.
+  // Guarded by the version of `epoch`: a replica that took over has changed it, and its node, which
+  // has the same version as ours had, is not deleted in place of ours.
   const int32_t version = state.epoch->stat.version;
   if (records.epoch && records.epoch->incarnation() == own_incarnation) {
     pb::LeaderRecord record = *records.epoch;

@@ -75,7 +75,7 @@ class SilenceRecord {
   TimePoint last_epoch_read_;
 };
 
-// Who asks.
+// Who asks. It refers to what the election holds: made for one call, and not kept beyond it.
 struct CandidateView {
   const ClusterState& state;
   const ClusterRecords& records;
@@ -103,10 +103,11 @@ struct Candidacy {
   NodeData leader;
   std::optional<NodeData> members;  // made by this multi
 };
+// `epoch` was read and is there: the multi is conditional on its version, and does not make it.
 Candidacy MakeCandidacy(const CandidateView& view, const CoordinationPaths& paths, WallMillis now);
 
 // What takes the own `leader` node away; the next leader reads from `epoch` that it was a
-// hand-over.
+// hand-over. Both nodes were read and are there, and `leader` is the asker's own.
 std::vector<CoordinationOp> MakeResignation(const ClusterState& state,
                                             const ClusterRecords& records,
                                             const std::string& own_incarnation,

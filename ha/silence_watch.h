@@ -6,7 +6,7 @@
 //
 // Silent to one: no answer for 2 s, in all of which this replica itself was awake. Its own timer
 // that comes more than two pings late shows that it was stopped or starved; then it begins to
-// listen anew, and tells others until then that it cannot agree. So nobody takes his own deafness
+// listen anew, and tells others until then that it cannot agree. So none takes its own deafness
 // for the leader's silence.
 //
 // Silent to the cluster: more than half of `members` say so at once. The asker counts as one, the

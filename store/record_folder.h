@@ -30,9 +30,9 @@ enum class ReadPace {
 };
 
 // Reads are pipelined. What goes between the listing and its reading is left out. A tree of a
-// version that kept its records in 256 folders is refused with kFailedPrecondition: nobody may lead
-// over jobs that he does not see. `fence` lends its session and is held until the answer, which
-// comes on the coordination client's executor.
+// version that kept its records in 256 folders is refused with kFailedPrecondition: no replica may
+// lead over jobs that it does not see. `fence` lends its session and is held until the answer,
+// which comes on the coordination client's executor.
 void ReadRecords(LeaderFencePtr fence, std::string folder, ReadPace pace, RecordsCallback callback);
 
 // Makes the folders that a record of `id` stands in, in jobs/ and results/: somebody may have

@@ -186,7 +186,7 @@ class ElectionCluster {
     return scheduler.RunUntil(condition, limit);
   }
 
-  // Whom the tree calls the leader, if he knows it.
+  // The one that the tree calls the leader, if it knows that.
   TestReplica* Leader() {
     for (auto& [id, replica] : replicas) {
       if (replica->leads() && replica->epoch() == log.newest()) return replica.get();
