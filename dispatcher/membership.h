@@ -11,7 +11,7 @@
 //     stands in ZooKeeper or may come to stand there, that is, what was read last, what is being
 //     committed or was committed and is not read yet, and the candidate (Announce);
 //   every list that is told has a version of its own, so that nobody's word for an earlier
-//     candidate passes as his word for a later one.
+//     candidate passes as its word for a later one.
 // A member is an id at an address. A replica at a new address is a newcomer; the commit that adds
 // it removes its old entry. Until then the TaskManagers ask both, which is more than they must.
 //

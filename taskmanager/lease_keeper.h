@@ -28,7 +28,7 @@ class LeaseKeeper : public std::enable_shared_from_this<LeaseKeeper> {
 
   // A registration was answered: a lease starts, or goes on and may end earlier. What members have
   // said since the request was sent does not count: who leads now may not have been among them, if
-  // an earlier leader made him a member while no task was here. He knows of no renewal that he has
+  // an earlier leader made it a member while no task was here. It knows of no renewal that it has
   // not heard, and would give the tasks to others too early (P4; found by model/).
   // False: the answer took longer than a whole lease.
   bool StartFrom(TimePoint request_sent);
