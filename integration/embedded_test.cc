@@ -3,7 +3,6 @@
 #include <csignal>
 #include <filesystem>
 #include <map>
-#include <set>
 
 #include "base/fault_point.h"
 #include "cli/cluster/ports.h"
@@ -38,12 +37,9 @@ TEST_P(F1EmbeddedProcessDiesAtEachStep, WhatWasAcknowledgedIsThereAndRunsToItsEn
   EXPECT_EQ(again->status / 100, 2) << again->body;
   EXPECT_TRUE(Becomes(job, "FINISHED")) << JobState(job);
   // A task that had been started is lost with the process and is tried again; none ran to its end
-  // and then once more unless the process died before it could know.
-  std::set<uint32_t> attempts;
-  for (const TraceLine& start : traces().Starts(job)) {
-    EXPECT_TRUE(attempts.insert(start.attempt).second) << "attempt " << start.attempt << " twice";
-  }
-  EXPECT_LE(attempts.size(), GetParam().starts_with("submission.") ? 1u : 2u);
+  // and then once more unless the process died before it could know. (It did not know how often the
+  // task had been tried, either: both attempts may bear one number, decision 0006.)
+  EXPECT_LE(traces().Starts(job).size(), GetParam().starts_with("submission.") ? 1u : 2u);
   EXPECT_GE(traces().Ends(job).size(), 1u);
 }
 

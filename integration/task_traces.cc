@@ -1,6 +1,5 @@
 #include "integration/task_traces.h"
 
-#include <algorithm>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -80,15 +79,13 @@ std::vector<TraceLine> TaskTraces::Ends(const std::string& job) const {
 
 std::set<uint32_t> TaskTraces::AliveTwice(const std::string& job) const {
   const auto starts = Starts(job);
-  std::map<uint32_t, uint32_t> newest;
-  for (const TraceLine& start : starts) {
-    uint32_t& attempt = newest[start.subtask];
-    attempt = std::max(attempt, start.attempt);
-  }
+  // By their order: a number may come again when a leader and a worker were lost at once.
+  std::map<uint32_t, int64_t> newest;
+  for (const TraceLine& start : starts) newest[start.subtask] = start.pid;
   std::set<uint32_t> twice;
   const std::set<int64_t> alive = ProcessesOf(job);
   for (const TraceLine& start : starts) {
-    const bool replaced = start.attempt < newest[start.subtask];
+    const bool replaced = start.pid != newest[start.subtask];
     if (replaced && alive.contains(start.pid)) twice.insert(start.subtask);
   }
   return twice;
